@@ -1,0 +1,133 @@
+package nimbus
+
+import (
+	"slices"
+	"time"
+)
+
+// Function is named code and its settings in a namespace. Settings and the package are those of the
+// version that serves, $LATEST.
+type Function struct {
+	ID            ID
+	Tenant        string
+	Namespace     string
+	Name          string
+	Status        Status
+	StatusMessage string // why, for StatusFailed, and for a failed update of an active function
+	Version       Version
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// Version is an immutable snapshot of a function's code and settings, numbered from 1.
+type Version struct {
+	FunctionID ID
+	Number     int64
+	Published  bool // exempt from pruning
+	Package    Package
+	Settings   Settings
+	CreatedAt  time.Time
+}
+
+// Package names a content-addressed code archive in the blob store.
+type Package struct {
+	Hash   string // lower-case hex SHA-256 of the stored archive
+	Size   int64  // bytes of the stored archive
+	Inline string // name of the one file, when the code was given as text; else ""
+}
+
+// Settings is everything a user may set about a function besides its name and code.
+type Settings struct {
+	Description    string
+	Runtime        string // resolved: python3.11, never python3
+	Handler        string
+	Memory         int64 // bytes
+	Timeout        time.Duration
+	Env            map[string]string
+	Tags           []string      // sorted, distinct
+	MaxConcurrency int           // calls at once; 0 = unbounded
+	IdleTimeout    time.Duration // 0 = the pool's
+	CPUMilli       int           // thousandths of a core; 0 = in proportion to memory
+	Tmp            int64         // bytes of /tmp
+	Driver         string
+	Capture        Capture
+	EventFormat    EventFormat
+}
+
+// Capture says which inputs and outputs an invocation's record keeps.
+type Capture string
+
+// The capture policies.
+const (
+	CaptureNone    Capture = "none"
+	CaptureErrors  Capture = "errors"  // of calls that did not end in success
+	CaptureSampled Capture = "sampled" // of errors, and of one call in a hundred
+	CaptureAll     Capture = "all"
+)
+
+// Captures lists the policies.
+func Captures() []Capture {
+	return []Capture{CaptureNone, CaptureErrors, CaptureSampled, CaptureAll}
+}
+
+// EventFormat is what a function URL hands to the handler.
+type EventFormat string
+
+// The event formats.
+const (
+	EventFormatV2  EventFormat = "v2"  // AWS payload format 2.0
+	EventFormatRaw EventFormat = "raw" // the JSON body itself
+)
+
+// EventFormats lists the formats.
+func EventFormats() []EventFormat { return []EventFormat{EventFormatV2, EventFormatRaw} }
+
+// Status is where a function is in its life.
+type Status string
+
+// The statuses. A failed update leaves an active function active.
+const (
+	StatusBuilding Status = "building"
+	StatusActive   Status = "active"
+	StatusFailed   Status = "failed"
+	StatusInactive Status = "inactive" // refuses calls until made active again
+)
+
+var statusMoves = map[Status][]Status{
+	StatusBuilding: {StatusActive, StatusFailed},
+	StatusActive:   {StatusInactive},
+	StatusInactive: {StatusActive},
+	StatusFailed:   {StatusBuilding},
+}
+
+// Statuses lists every Status.
+func Statuses() []Status {
+	return []Status{StatusBuilding, StatusActive, StatusFailed, StatusInactive}
+}
+
+// CanBecome reports whether the state machine has an arrow from s to next.
+func (s Status) CanBecome(next Status) bool { return slices.Contains(statusMoves[s], next) }
+
+// Namespace groups functions; its name is unique in an installation and belongs to one tenant.
+type Namespace struct {
+	Name      string
+	Tenant    string
+	CreatedAt time.Time
+}
+
+// APIKey is a credential. Only the hash of its secret is kept.
+type APIKey struct {
+	ID         ID
+	Tenant     string
+	Name       string
+	Hash       [32]byte // SHA-256 of the secret, which has 256 random bits
+	Scopes     []Scope
+	Namespaces []string // empty = all of the tenant
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero = never
+}
+
+// Principal is who presents the key.
+func (k *APIKey) Principal() Principal {
+	return Principal{Subject: "apikey:" + k.ID.String(), Tenant: k.Tenant, Namespaces: k.Namespaces, Scopes: k.Scopes}
+}

@@ -1,0 +1,49 @@
+// Package invoke is the one door for every event: resolve, admit, lease, run, record.
+package invoke
+
+import (
+	"time"
+
+	"nimbus"
+)
+
+// Target is a function version that a request was resolved to. It is shared and immutable.
+type Target struct {
+	FunctionID  nimbus.ID
+	Tenant      string
+	Namespace   string
+	Name        string
+	Status      nimbus.Status
+	Version     *nimbus.Version
+	VersionText string // Version.Number in decimal, made once
+}
+
+// Request is one event for a target.
+type Request struct {
+	ID      nimbus.ID // the invocation's id and the caller's request id; zero = made here
+	Trigger nimbus.TriggerType
+	Event   []byte // JSON; empty = null
+	TraceID string // 32 hex digits of the W3C trace context; "" = none
+	// Stream receives the items of a streamed result as they come; nil = a generator's items become one
+	// array. kind and raw are those of driver.Call.Chunk. Its error cancels the stream.
+	Stream   func(kind string, raw []byte) error
+	WantLogs bool // fill Result.Logs
+}
+
+// Result is what user code came to. The platform's own failures are errors instead.
+type Result struct {
+	ID         nimbus.ID
+	StatusCode int    // 200, 500 (exception), 504 (time-out), 507 (over its memory)
+	Body       []byte // the handler's JSON; nil when it has none or was streamed
+	Streamed   bool
+	Error      string
+	ErrorType  string
+	Stack      []string
+	Duration   time.Duration // Exec to Resp
+	Billed     time.Duration
+	ColdStart  bool
+	Init       time.Duration // 0 on a warm call
+	Memory     nimbus.MemoryUse
+	Version    int64
+	Logs       []string // lines, oldest first, when asked for
+}
