@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,10 +13,10 @@ import (
 // written as an empty string. IDs made by one process strictly increase.
 type ID [16]byte
 
-var idClock struct {
-	mu   sync.Mutex
-	last uint64 // milliseconds<<12 | counter, the 60 ordered bits of a UUIDv7
-}
+// idClock is the one piece of mutable state of the package: the last stamp given out, milliseconds<<12 |
+// fraction, the 60 ordered bits of a UUIDv7. Without it two IDs of one moment would have no order, and
+// the ledger's key is that order.
+var idClock atomic.Uint64
 
 // NewID returns an ID stamped with the current time. Safe for concurrent use.
 func NewID() ID { return newIDAt(time.Now()) }
@@ -26,12 +26,15 @@ func newIDAt(now time.Time) ID {
 	_, _ = rand.Read(id[8:]) // crypto/rand never fails (it aborts the process)
 	// Sub-millisecond time fills the 12 counter bits, as RFC 9562 6.2 method 3 has it.
 	stamp := uint64(now.UnixMilli())<<12 | uint64(now.Nanosecond()%1e6)*4096/1e6
-	idClock.mu.Lock()
-	if stamp <= idClock.last {
-		stamp = idClock.last + 1
+	for {
+		last := idClock.Load()
+		if stamp <= last {
+			stamp = last + 1
+		}
+		if idClock.CompareAndSwap(last, stamp) {
+			break
+		}
 	}
-	idClock.last = stamp
-	idClock.mu.Unlock()
 	binary.BigEndian.PutUint64(id[:8], stamp>>12<<16|0x7000|stamp&0xfff)
 	id[8] = id[8]&0x3f | 0x80
 	return id
