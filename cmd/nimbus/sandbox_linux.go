@@ -1,0 +1,4 @@
+package main
+
+// sandboxInit returns unless this process is one of an instance.
+func sandboxInit() {}
