@@ -10,6 +10,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,10 @@ import (
 	"nimbus/internal/runtime"
 	"nimbus/internal/wire"
 )
+
+// ErrNotSent says that an instance had ended before anything of the event was handed over, so that the event
+// may be given to another. Invoke's error wraps it only when that is certain.
+var ErrNotSent = errors.New("the event was not handed over")
 
 // Driver makes instances. Safe for concurrent use.
 type Driver interface {
