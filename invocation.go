@@ -97,3 +97,9 @@ const (
 	ErrorTypeInitTimeout = "Runtime.InitTimeout"
 	ErrorTypeProtocol    = "Runtime.ProtocolError"
 )
+
+// ErrorTypes lists the platform's own error types; every other is an exception's name.
+func ErrorTypes() []string {
+	return []string{ErrorTypeTimeout, ErrorTypeOutOfMemory, ErrorTypeExited, ErrorTypeMarshal, ErrorTypeTooLarge,
+		ErrorTypeNoHandler, ErrorTypeImport, ErrorTypeSyntax, ErrorTypeInitTimeout, ErrorTypeProtocol}
+}
