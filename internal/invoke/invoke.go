@@ -26,7 +26,7 @@ type Request struct {
 	TraceID string // 32 hex digits of the W3C trace context; "" = none
 	// Stream receives the items of a streamed result as they come; nil = a generator's items become one
 	// array. kind and raw are those of driver.Call.Chunk. Its error cancels the stream.
-	Stream   func(kind string, raw []byte) error
+	Stream func(kind string, raw []byte) error
 	// Begin is called once an instance was had, before it gets the event; nil = not wanted. A streamed
 	// answer learns from it how the call started before its first item comes.
 	Begin    func(coldStart bool)
