@@ -89,6 +89,7 @@ type call struct {
 	query       url.Values
 	header      http.Header
 	body        io.Reader
+	size        int64 // of body, when its type doesn't tell; 0 = not known
 	contentType string
 }
 
@@ -121,6 +122,9 @@ func (c *Client) send(ctx context.Context, r call, u *url.URL) (*http.Response, 
 	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), r.body)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
+	}
+	if r.size > 0 {
+		req.ContentLength = r.size
 	}
 	for name, values := range r.header {
 		req.Header[name] = values

@@ -12,6 +12,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -64,8 +65,9 @@ type FunctionInput struct {
 	EventFormat    *string            `json:"event_format,omitempty"`
 	Status         *string            `json:"status,omitempty"` // active or inactive; update only
 
-	// Archive is a zip of the code. It is read once, as the request goes out.
-	Archive io.Reader `json:"-"`
+	// Archive is a zip of the code, of ArchiveSize bytes. It is read once, as the request goes out.
+	Archive     io.Reader `json:"-"`
+	ArchiveSize int64     `json:"-"`
 }
 
 // List is one page of a list. NextCursor asks for the next; "" = this was the last.
@@ -107,13 +109,16 @@ func (c *Client) putFunction(ctx context.Context, r call, in FunctionInput) (*Fu
 	if err != nil {
 		return nil, err
 	}
+	r.size = int64(head.Len()) + in.ArchiveSize + int64(tail.Len())
 	r.body = io.MultiReader(head, in.Archive, tail)
 	r.contentType = contentType
+	// A server that refuses does so before the archive is sent.
+	r.header = http.Header{"Expect": {"100-continue"}}
 	return out, c.do(ctx, r, nil, out)
 }
 
 // multipartFrame is what goes before and after the archive, so that it is never copied.
-func multipartFrame(settings []byte) (head, tail io.Reader, contentType string, err error) {
+func multipartFrame(settings []byte) (head *bytes.Buffer, tail *strings.Reader, contentType string, err error) {
 	var buf bytes.Buffer
 	w := multipart.NewWriter(&buf)
 	part := func(disposition, kind string) io.Writer {
@@ -133,7 +138,7 @@ func multipartFrame(settings []byte) (head, tail io.Reader, contentType string, 
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("encode request: %w", err)
 	}
-	return &buf, bytes.NewReader([]byte("\r\n--" + w.Boundary() + "--\r\n")), w.FormDataContentType(), nil
+	return &buf, strings.NewReader("\r\n--" + w.Boundary() + "--\r\n"), w.FormDataContentType(), nil
 }
 
 // Function returns the function with the id or name.

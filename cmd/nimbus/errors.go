@@ -78,8 +78,3 @@ func arguments(names ...string) cobra.PositionalArgs {
 		return nil
 	}
 }
-
-// explain turns an error into one line with the next step.
-func (c *cli) explain(err error) string {
-	return err.Error()
-}

@@ -50,8 +50,16 @@ func newRootCommand(c *cli) *cobra.Command {
 		}
 		root.AddCommand(verbs...)
 	}
-	add(groupFunctions)
+	add(groupFunctions,
+		newDeployCommand(c),
+		newFunctionCommand(c),
+		newInvokeCommand(c),
+		newLogsCommand(c),
+		newInvocationCommand(c),
+	)
 	add(groupServer,
+		newRuntimeCommand(c),
+		newAPIKeyCommand(c),
 		newVersionCommand(c),
 		newCompletionCommand(),
 	)

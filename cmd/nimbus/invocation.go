@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nimbus/client"
+)
+
+func newInvocationCommand(c *cli) *cobra.Command {
+	group := newGroup("invocation", "Show what became of calls", "")
+	group.AddCommand(newInvocationGetCommand(c), newInvocationListCommand(c))
+	return group
+}
+
+func newInvocationGetCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "get ID",
+		Short: "Show the record of a call",
+		Args:  arguments("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			var i *client.Invocation
+			err = c.progress(cmd.Context(), "asking "+api.Server(), func(ctx context.Context) error {
+				i, err = api.Invocation(ctx, args[0])
+				return err
+			})
+			if err != nil {
+				return missing(err, "nimbus invocation list")
+			}
+			return c.print(i, func(t *table) { invocationFields(t, i) })
+		},
+	}
+}
+
+func invocationFields(t *table, i *client.Invocation) {
+	t.field("id", i.ID)
+	t.field("function", i.Namespace+"/"+i.FunctionName)
+	t.field("version", strconv.FormatInt(i.Version, 10))
+	t.field("trigger", i.TriggerType)
+	t.field("status", i.Status)
+	t.field("error", strings.Trim(i.ErrorType+": "+i.Error, ": "))
+	t.field("attempt", strconv.Itoa(i.Attempt))
+	t.field("created", showTime(i.CreatedAt))
+	t.field("duration", showMS(i.DurationMS))
+	t.field("billed", showMS(i.BilledTimeMS))
+	if i.MemoryUsedMB != nil {
+		t.field("memory", showMB(*i.MemoryUsedMB))
+	}
+	t.field("instance", i.VMID)
+	t.field("cold start", showYes(i.ColdStart))
+	if p := i.Phases; p != nil && i.ColdStart {
+		t.field("phases", strings.Join([]string{"held " + showMS(p.HoldMS), "claim " + showMS(p.ClaimMS),
+			"attach " + showMS(p.AttachMS), "init " + showMS(p.InitMS)}, ", "))
+	}
+	t.field("input", string(i.Input))
+	t.field("output", string(i.Output))
+}
+
+func newInvocationListCommand(c *cli) *cobra.Command {
+	var q client.InvocationQuery
+	var since, until moment
+	var paging paging
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List calls, newest first",
+		Example: "nimbus invocation list --function hello-python --status failed --since 1h",
+		Args:    arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			now := time.Now()
+			q.Since, q.Until = since.before(now), until.before(now)
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			list, err := collect(cmd.Context(), c, paging, func(ctx context.Context, limit int, cursor string) (*client.List[client.Invocation], error) {
+				q.Limit, q.Cursor = limit, cursor
+				return api.ListInvocations(ctx, q)
+			})
+			if err != nil {
+				return missing(err, "nimbus function list")
+			}
+			return printList(c, list, []string{"ID", "FUNCTION", "VERSION", "STATUS", "ERROR", "DURATION", "COLD", "CREATED"},
+				func(i client.Invocation) []string {
+					return []string{i.ID, i.FunctionName, strconv.FormatInt(i.Version, 10), i.Status, i.ErrorType,
+						showMS(i.DurationMS), showYes(i.ColdStart), showTime(i.CreatedAt)}
+				})
+		},
+	}
+	cmd.Flags().StringVar(&q.Function, "function", "", "only calls of this function")
+	cmd.Flags().StringVar(&q.Status, "status", "", "only calls that are pending, running, success, failed, timeout or cancelled")
+	cmd.Flags().Var(&since, "since", "only calls since: a duration such as 5m, or a time")
+	cmd.Flags().Var(&until, "until", "only calls until: a duration such as 5m, or a time")
+	paging.addFlags(cmd)
+	return cmd
+}
