@@ -28,6 +28,7 @@ const Format = 1
 
 const (
 	manifestName = "nimbus-backup.json"
+	endName      = "nimbus-backup.end" // the last file: tar readers don't mind a stream without its trailer
 	storeDir     = "store"
 	blobDir      = "blobs"
 )
@@ -117,7 +118,9 @@ func (s *Service) Write(ctx context.Context, p nimbus.Principal, w io.Writer) er
 			return err
 		}
 	}
-	// The trailer of the tar is what tells a whole backup from a torn one.
+	if err := writeFile(out, endName, nil); err != nil {
+		return err
+	}
 	return out.Close()
 }
 

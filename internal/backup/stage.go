@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,9 +67,6 @@ func (s *Service) unpack(ctx context.Context, dir string, r io.Reader) error {
 	in := tar.NewReader(r)
 	for first := true; ; first = false {
 		h, err := in.Next()
-		if errors.Is(err, io.EOF) && !first {
-			break
-		}
 		if err != nil {
 			return refuse("it ends too early or is no tar stream: %v", err)
 		}
@@ -79,6 +75,9 @@ func (s *Service) unpack(ctx context.Context, dir string, r io.Reader) error {
 				return err
 			}
 			continue
+		}
+		if h.Name == endName {
+			break
 		}
 		if err := stageEntry(ctx, h, in, stores, blobs); err != nil {
 			return err
@@ -113,7 +112,7 @@ func stageEntry(ctx context.Context, h *tar.Header, r io.Reader, stores string, 
 	case storeDir:
 		return writeSynced(filepath.Join(stores, name), r)
 	case blobDir:
-		info, err := blobs.Put(ctx, r, math.MaxInt64)
+		info, err := blobs.Put(ctx, r, h.Size)
 		if err != nil {
 			return err
 		}
