@@ -17,6 +17,7 @@ type Runtime struct {
 	Language       Language
 	Version        string   // 3.11.2
 	Path           string   // the real interpreter, never a shim: /usr/bin/python3.11
+	Prefix         string   // the tree it needs beside the system's: /usr, /opt/python
 	DefaultHandler string   // handler.handle
 	Aliases        []string // python3, on the newest
 }
