@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX versions_by_package ON versions (package_hash);

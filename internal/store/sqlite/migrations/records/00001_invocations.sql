@@ -1,0 +1,28 @@
+-- +goose Up
+CREATE TABLE invocations (
+    id              BLOB    NOT NULL PRIMARY KEY,
+    namespace       TEXT    NOT NULL,
+    function_id     BLOB    NOT NULL,
+    function_name   TEXT    NOT NULL,
+    version         INTEGER NOT NULL,
+    attempt         INTEGER NOT NULL,
+    trigger_type    TEXT    NOT NULL,
+    status          TEXT    NOT NULL,
+    error_type      TEXT    NOT NULL,
+    cold_start      INTEGER NOT NULL,
+    instance_id     TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    started_at      INTEGER,
+    completed_at    INTEGER,
+    duration_us     INTEGER NOT NULL,
+    billed_us       INTEGER NOT NULL,
+    memory_peak     INTEGER NOT NULL,
+    memory_instance INTEGER NOT NULL,
+    hold_us         INTEGER NOT NULL,
+    claim_us        INTEGER NOT NULL,
+    attach_us       INTEGER NOT NULL,
+    init_us         INTEGER NOT NULL,
+    error           TEXT    NOT NULL,
+    input           BLOB,
+    output          BLOB
+) STRICT;

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX invocations_by_age ON invocations (created_at);
