@@ -37,15 +37,17 @@ type Functions interface {
 	SetStatus(ctx context.Context, id nimbus.ID, from, status nimbus.Status, message string, at time.Time) error
 	// Function returns a function with the version that serves.
 	Function(ctx context.Context, id nimbus.ID) (*nimbus.Function, error)
-	// FunctionByName does so by namespace and name; case matters not.
+	// FunctionByName does so by namespace and name; the name's case matters not.
 	FunctionByName(ctx context.Context, namespace, name string) (*nimbus.Function, error)
-	// ListFunctions pages in name order (folded to lower case).
+	// ListFunctions pages in name order (folded to lower case), then by namespace. A cursor that no answer
+	// gave is CodeInvalid, here and in every list.
 	ListFunctions(ctx context.Context, q FunctionQuery) (nimbus.List[nimbus.Function], error)
 	// DeleteFunction removes the function and its versions.
 	DeleteFunction(ctx context.Context, id nimbus.ID) error
 	// Version returns one version.
 	Version(ctx context.Context, id nimbus.ID, number int64) (*nimbus.Version, error)
-	// PruneVersions removes all but the newest keep versions and the published ones.
+	// PruneVersions removes all but the newest keep versions (at least one), the published ones and the one
+	// that serves.
 	PruneVersions(ctx context.Context, id nimbus.ID, keep int) error
 	// PackageHashes returns the hash of every package that a version refers to.
 	PackageHashes(ctx context.Context) (map[string]struct{}, error)
@@ -89,9 +91,9 @@ type Records interface {
 	Append(ctx context.Context, records []nimbus.Invocation) error
 	// Invocation returns one record.
 	Invocation(ctx context.Context, id nimbus.ID) (*nimbus.Invocation, error)
-	// ListInvocations pages, newest first, without inputs and outputs.
+	// ListInvocations pages by creation, newest first, without inputs and outputs.
 	ListInvocations(ctx context.Context, q InvocationQuery) (nimbus.List[nimbus.Invocation], error)
-	// Prune removes records created before the moment, at most limit of them, and returns how many.
+	// Prune removes the oldest records created before the moment, at most limit of them, and returns how many.
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -100,16 +102,18 @@ type InvocationQuery struct {
 	Namespaces []string // any of; required unless FunctionID is set
 	FunctionID nimbus.ID
 	Status     nimbus.InvocationStatus
-	Since      time.Time
-	Until      time.Time
+	Since      time.Time // created then or later
+	Until      time.Time // created before
 	Page       nimbus.Page
 }
 
 // Ledger keeps accepted work. What Append has returned for survives a power cut.
 type Ledger interface {
 	// Append stores the entry and returns once it is on disk; concurrent callers share one fsync.
-	// With an idempotency key that the function has seen in the last 24 hours nothing is stored: the same
-	// digest gives the first entry's id and Accepted.Duplicate, another digest CodeInvalid.
+	// With an idempotency key that the function has seen in the last 24 hours (by CreatedAt) nothing is
+	// stored: the same digest gives the first entry's id and Accepted.Duplicate, another digest CodeInvalid.
+	// An id that is there already is CodeConflict. The context counts until the entry is handed over; after
+	// that Append waits for the truth.
 	Append(ctx context.Context, e *Entry) (Accepted, error)
 	// Entry returns one entry.
 	Entry(ctx context.Context, id nimbus.ID) (*Entry, error)
