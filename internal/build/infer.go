@@ -37,11 +37,11 @@ func Infer(tree fs.FS) (runtime.Language, string, error) {
 	if len(modules) == 0 {
 		return "", "", noModules(tree)
 	}
-	if m := modules["handler"]; slices.Contains(m, "handle") {
+	if modules["handler"].binds("handle") {
 		return runtime.Python, "handler.handle", nil
 	}
-	for _, choose := range []func(map[string][]string) []string{wellKnown, strong, weak} {
-		switch found := choose(modules); len(found) {
+	for _, found := range guesses(modules) {
+		switch len(found) {
 		case 0:
 		case 1:
 			return runtime.Python, found[0], nil
@@ -50,38 +50,42 @@ func Infer(tree fs.FS) (runtime.Language, string, error) {
 		}
 	}
 	files := make([]string, 0, len(modules))
-	for module := range modules {
-		files = append(files, module+".py")
+	for name := range modules {
+		files = append(files, name+".py")
 	}
 	slices.Sort(files)
 	return "", "", inferError("no function named %s or %s was found in %s; name yours as module.function",
 		strings.Join(entryNames(), ", "), weakName, strings.Join(files[:min(10, len(files))], ", "))
 }
 
-// wellKnown returns the candidates in files of a conventional name; main.main is one only if it is alone.
-func wellKnown(modules map[string][]string) []string {
-	known := make(map[string][]string)
-	for _, module := range entryModules() {
-		if names, there := modules[module]; there {
-			known[module] = names
+// guesses returns sets of candidates; the first that is not empty decides.
+func guesses(modules map[string]module) [][]string {
+	known := make(map[string]module)
+	for _, name := range entryModules() {
+		if m, there := modules[name]; there {
+			known[name] = m
 		}
 	}
-	if found := strong(known); len(found) > 0 {
-		return found
+	function := func(m module, name string) bool { return slices.Contains(m.functions, name) }
+	main := []string{weakName}
+	return [][]string{
+		candidates(known, entryNames(), function),
+		candidates(modules, entryNames(), function),
+		// After functions, because a logger's "handler = …" is no handler.
+		candidates(known, entryNames(), module.binds),
+		candidates(known, main, function),
+		candidates(modules, main, function),
+		candidates(modules, entryNames(), module.binds),
 	}
-	return nil
 }
 
-func strong(modules map[string][]string) []string { return candidates(modules, entryNames()) }
-func weak(modules map[string][]string) []string   { return candidates(modules, []string{weakName}) }
-
-// candidates returns module.name for every module that binds one of the names, sorted.
-func candidates(modules map[string][]string, names []string) []string {
+// candidates returns module.name for every module that has one of the names, sorted.
+func candidates(modules map[string]module, names []string, has func(module, string) bool) []string {
 	var found []string
-	for module, bound := range modules {
+	for file, m := range modules {
 		for _, name := range names {
-			if slices.Contains(bound, name) {
-				found = append(found, module+"."+name)
+			if has(m, name) {
+				found = append(found, file+"."+name)
 			}
 		}
 	}
@@ -91,29 +95,29 @@ func candidates(modules map[string][]string, names []string) []string {
 
 // topModules returns the Python modules at the top of the tree with the names each binds. Files that only
 // tests and installers read are left out.
-func topModules(tree fs.FS) (map[string][]string, error) {
+func topModules(tree fs.FS) (map[string]module, error) {
 	entries, err := fs.ReadDir(tree, ".")
 	if err != nil {
 		return nil, fmt.Errorf("infer handler: %w", err)
 	}
-	modules := make(map[string][]string)
+	modules := make(map[string]module)
 	for _, e := range entries {
-		module, isPython := strings.CutSuffix(e.Name(), ".py")
-		if e.IsDir() || !isPython || !ValidHandler(module+".handle") || isAuxiliary(module) {
+		name, isPython := strings.CutSuffix(e.Name(), ".py")
+		if e.IsDir() || !isPython || !ValidHandler(name+".handle") || isAuxiliary(name) {
 			continue
 		}
 		src, err := readStart(tree, e.Name())
 		if err != nil {
 			return nil, fmt.Errorf("infer handler: %w", err)
 		}
-		modules[module] = topLevelNames(src)
+		modules[name] = scanModule(src)
 	}
 	return modules, nil
 }
 
-func isAuxiliary(module string) bool {
-	return slices.Contains([]string{"__init__", "__main__", "setup", "conftest"}, module) ||
-		strings.HasPrefix(module, "test_") || strings.HasSuffix(module, "_test")
+func isAuxiliary(name string) bool {
+	return slices.Contains([]string{"__init__", "__main__", "setup", "conftest"}, name) ||
+		strings.HasPrefix(name, "test_") || strings.HasSuffix(name, "_test")
 }
 
 func readStart(tree fs.FS, name string) ([]byte, error) {

@@ -6,20 +6,37 @@ import (
 	"strings"
 )
 
-// topLevelNames returns what a Python module binds at its top level, in order and without repetition:
-// functions, classes, assigned and imported names. It reads as much of the grammar as that takes (strings,
-// brackets, comments, continued lines) and is meant to guess from, not to judge: what it misreads is still
-// found when the code is run.
-func topLevelNames(src []byte) []string {
-	var names []string
+// module is what a Python module binds at its top level that could be a handler.
+type module struct {
+	functions []string // by def
+	others    []string // by class, assignment or import from
+}
+
+func (m module) binds(name string) bool {
+	return slices.Contains(m.functions, name) || slices.Contains(m.others, name)
+}
+
+// scanModule reads as much of Python's grammar as finding names takes: strings, brackets, comments, continued
+// lines. It is meant to guess from, not to judge: what it misreads is still found when the code is run.
+func scanModule(src []byte) module {
+	var m module
 	for line := range topLevelLines(src) {
-		for _, name := range boundNames(line) {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+		words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
+		if len(words) > 1 && words[0] == "async" {
+			words = words[1:]
+		}
+		switch {
+		case len(words) > 1 && words[0] == "def":
+			m.functions = append(m.functions, identifier(words[1]))
+		case len(words) > 1 && words[0] == "class":
+			m.others = append(m.others, identifier(words[1]))
+		case len(words) > 3 && words[0] == "from":
+			m.others = append(m.others, importedNames(strings.Join(words, " "))...)
+		default:
+			m.others = append(m.others, assignedName(line))
 		}
 	}
-	return names
+	return m
 }
 
 // topLevelLines yields the logical lines that start in the first column, without strings and comments.
@@ -106,50 +123,33 @@ func skipString(src []byte, i int) int {
 	return len(src)
 }
 
-// boundNames returns the names that one statement binds.
-func boundNames(line string) []string {
-	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
-	if len(words) > 1 && words[0] == "async" {
-		words = words[1:]
-	}
-	switch {
-	case len(words) > 1 && (words[0] == "def" || words[0] == "class"):
-		return nonEmpty(identifier(words[1]))
-	case len(words) > 1 && words[0] == "import":
-		return importedNames(strings.Join(words[1:], " "))
-	case len(words) > 3 && words[0] == "from":
-		_, names, found := strings.Cut(strings.Join(words, " "), " import ")
-		if !found {
-			return nil
+// importedNames reads "from m import (a, b as c)".
+func importedNames(statement string) []string {
+	_, list, _ := strings.Cut(statement, " import ")
+	var names []string
+	for item := range strings.SplitSeq(strings.Trim(list, "() "), ",") {
+		if words := strings.Fields(item); len(words) > 0 {
+			names = append(names, identifier(words[len(words)-1]))
 		}
-		return importedNames(strings.Trim(names, "() "))
 	}
+	return names
+}
+
+// assignedName reads "a = …" and "a: type = …"; "" for any other statement.
+func assignedName(line string) string {
 	name := identifier(line)
 	rest := strings.TrimLeft(line[len(name):], " \t")
 	assigned := strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "==")
 	annotated := strings.HasPrefix(rest, ":") && strings.Contains(rest, "=")
 	if assigned || annotated && !isCompound(name) {
-		return nonEmpty(name)
+		return name
 	}
-	return nil
-}
-
-// importedNames reads "a, b.c as d" as far as it binds names a handler could be.
-func importedNames(list string) []string {
-	var names []string
-	for item := range strings.SplitSeq(list, ",") {
-		words := strings.Fields(item)
-		if len(words) == 0 {
-			continue
-		}
-		names = append(names, nonEmpty(identifier(words[len(words)-1]))...)
-	}
-	return names
+	return ""
 }
 
 // isCompound tells statements that look like an annotated name: "else: x = 1".
 func isCompound(word string) bool {
-	return slices.Contains([]string{"else", "try", "finally", "lambda"}, word)
+	return slices.Contains([]string{"else", "try", "finally"}, word)
 }
 
 // identifier returns the identifier that s starts with, "" if it starts with none.
@@ -164,11 +164,4 @@ func identifier(s string) string {
 		return ""
 	}
 	return s[:end]
-}
-
-func nonEmpty(name string) []string {
-	if name == "" {
-		return nil
-	}
-	return []string{name}
 }

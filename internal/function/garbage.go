@@ -1,0 +1,33 @@
+package function
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// CollectGarbage deletes the code that no version refers to and nobody has used for a while. Changes going
+// on at the same time are safe: what they store counts as used.
+func (s *Service) CollectGarbage(ctx context.Context) error {
+	keep, err := s.functions.PackageHashes(ctx)
+	if err != nil {
+		return fmt.Errorf("collect garbage: %w", err)
+	}
+	return s.packages.Collect(ctx, keep)
+}
+
+// Run collects garbage at once and from time to time until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(s.cfg.Collect)
+	defer tick.Stop()
+	for {
+		if err := s.CollectGarbage(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Log.WarnContext(ctx, "garbage was not collected", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
