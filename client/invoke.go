@@ -32,7 +32,7 @@ type InvokeResult struct {
 	InitMS       float64         `json:"init_ms"`
 	BilledTimeMS float64         `json:"billed_time_ms"`
 	MemoryUsedMB *float64        `json:"memory_used_mb"` // nil = not known
-	Version      json.Number     `json:"version"`
+	Version      int64           `json:"version"`
 	AliasUsed    *string         `json:"alias_used"`
 	Logs         []string        `json:"logs,omitempty"`
 }

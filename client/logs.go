@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
 	"net/http"
 	"net/url"
@@ -11,13 +10,13 @@ import (
 
 // LogLine is one line a function printed.
 type LogLine struct {
-	Time         time.Time   `json:"time"`
-	Stream       string      `json:"stream"` // stdout, stderr, or platform
-	Text         string      `json:"text"`
-	InvocationID string      `json:"invocation_id,omitempty"` // "" = printed outside a call
-	InstanceID   string      `json:"instance_id,omitempty"`
-	Version      json.Number `json:"version,omitempty"`
-	Truncated    bool        `json:"truncated,omitempty"` // the line was longer than the bound
+	Time         time.Time `json:"time"`
+	Stream       string    `json:"stream"` // stdout, stderr, or platform
+	Text         string    `json:"text"`
+	InvocationID string    `json:"invocation_id,omitempty"` // "" = printed outside a call
+	InstanceID   string    `json:"instance_id,omitempty"`
+	Version      int64     `json:"version,omitempty"`
+	Truncated    bool      `json:"truncated,omitempty"` // the line was longer than the bound
 }
 
 // LogQuery selects log lines. Empty fields select everything.
