@@ -1,0 +1,105 @@
+// Package pool keeps instances and leases them to calls.
+//
+// A function version is served by instances of its own, keyed by (version, size); the most recently used is
+// leased first. A call that finds none is held, first come first served, until one is released by another
+// call or its own new one is ready. A start that nobody waits for any more leaves an idle instance behind.
+// Instances that idle are frozen, then reclaimed; blanks, which have no code yet, are started ahead. What
+// to do about them is decided by internal/scheduler and done here.
+//
+// Everything of one function hangs on one mutex, so that functions do not meet on the way to an instance:
+// the lookup of a function is lock-free. Nothing is sent, called or waited for while that mutex is held;
+// what a step causes is gathered in effects and done afterwards. All goroutines are started by Run, which
+// joins them.
+package pool
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"nimbus"
+	"nimbus/internal/driver"
+	"nimbus/internal/obs"
+)
+
+// Packages gives the unpacked tree of a package.
+type Packages interface {
+	// Dir returns a directory on this machine that is never written to.
+	Dir(ctx context.Context, p nimbus.Package) (string, error)
+}
+
+// Logs receives what functions print. Append must not block for long.
+type Logs interface {
+	Append(lines ...obs.LogLine)
+}
+
+// Pool keeps the instances of a server. Create it with New; nothing is started before Run.
+type Pool struct {
+	packages Packages
+	logs     Logs
+	log      *slog.Logger
+	config   Config
+	stocks   map[stockKey]*stock // never changes
+
+	functions sync.Map // nimbus.ID → *function
+
+	held      atomic.Int64 // calls that wait
+	heldBytes atomic.Int64 // and the size of their events
+	starts    startQueue
+	stops     stopQueue
+	kick      chan struct{} // wakes Run
+	stopping  atomic.Bool
+	closed    chan struct{} // closed when held calls are to give up
+}
+
+// New returns a pool over the drivers. The first of them is the one blanks are kept on when a runtime's
+// configuration names none.
+func New(drivers []driver.Driver, packages Packages, logs Logs, log *slog.Logger, config Config) (*Pool, error) {
+	config = config.WithDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	p := &Pool{
+		packages: packages, logs: logs, log: log, config: config,
+		stocks: make(map[stockKey]*stock),
+		kick:   make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+	names := make(map[string]bool)
+	for _, d := range drivers {
+		names[d.Name()] = true
+		for _, r := range config.Runtimes {
+			s := newStock(d, r)
+			if home := r.Driver; home != "" && home != d.Name() || home == "" && d != drivers[0] {
+				s.config.MinWarm, s.config.TargetWarm = 0, 0
+			}
+			p.stocks[stockKey{d.Name(), r.Runtime.Name}] = s
+		}
+	}
+	for _, r := range config.Runtimes {
+		if r.Driver != "" && !names[r.Driver] {
+			return nil, fmt.Errorf("pool: runtime %s: there is no driver %q", r.Runtime.Name, r.Driver)
+		}
+	}
+	return p, nil
+}
+
+// stockFor finds the stock that serves a version, or says why there is none.
+func (p *Pool) stockFor(spec *Spec) (*stock, error) {
+	settings := &spec.Version.Settings
+	s := p.stocks[stockKey{settings.Driver, settings.Runtime}]
+	if s == nil {
+		return nil, nimbus.Errorf(nimbus.CodeConflict, "this server cannot run %s on the driver %q: one of them is not there any more",
+			settings.Runtime, settings.Driver)
+	}
+	return s, nil
+}
+
+// wake makes Run look for work.
+func (p *Pool) wake() {
+	select {
+	case p.kick <- struct{}{}:
+	default: // it is to wake up already
+	}
+}

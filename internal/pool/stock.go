@@ -1,0 +1,158 @@
+package pool
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nimbus/internal/driver"
+	"nimbus/internal/scheduler"
+)
+
+// Bounds of the pause between failed starts of blanks.
+const (
+	firstBackOff = 200 * time.Millisecond
+	lastBackOff  = 30 * time.Second
+)
+
+// stockKey names a stock.
+type stockKey struct{ driver, runtime string }
+
+// stock is every instance of one runtime on one driver, and the blanks among them.
+type stock struct {
+	driver driver.Driver
+	config RuntimeConfig
+
+	starved  atomic.Int64 // groups that wait for room
+	neediest atomic.Int64 // fewest instances a function among them has
+
+	mu        sync.Mutex
+	all       map[*instance]struct{} // until they are Stopped
+	blanks    []*instance
+	starting  int // blanks
+	failures  int // of starts, in a row
+	notBefore time.Time
+}
+
+func newStock(d driver.Driver, c RuntimeConfig) *stock {
+	return &stock{driver: d, config: c, all: make(map[*instance]struct{})}
+}
+
+// add counts an instance in, if there is room.
+func (s *stock) add(in *instance) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) >= s.config.MaxTotal {
+		return false
+	}
+	s.all[in] = struct{}{}
+	return true
+}
+
+// replace counts an instance in for one that failed and is on its way out.
+func (s *stock) replace(in *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[in] = struct{}{}
+}
+
+// remove takes an instance that is no more out and returns the group it served, nil for a blank.
+func (s *stock) remove(in *instance) *group {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, in)
+	s.dropBlank(in)
+	return in.group
+}
+
+// assign gives an instance that was just made to a group.
+func (s *stock) assign(in *instance, g *group, epoch uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in.group, in.born = g, epoch
+}
+
+// claim gives the newest blank to a group; nil when there is none.
+func (s *stock) claim(g *group, epoch uint64) *instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := len(s.blanks); n > 0; n = len(s.blanks) {
+		in := s.blanks[n-1]
+		s.blanks[n-1] = nil
+		s.blanks = s.blanks[:n-1]
+		if in.alive() && in.move(Specializing) {
+			in.group, in.born = g, epoch
+			return in
+		}
+	}
+	return nil
+}
+
+// shelve makes an instance a blank that can be claimed, and reports false when it has ended.
+func (s *stock) shelve(in *instance) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures, s.notBefore = 0, time.Time{}
+	in.seenAt = time.Now()
+	if in.now() != Blank && !in.move(Blank) {
+		return false
+	}
+	s.blanks = append(s.blanks, in)
+	return true
+}
+
+// borrow takes a blank off the shelf and reports whether it was there.
+func (s *stock) borrow(in *instance) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dropBlank(in)
+}
+
+func (s *stock) dropBlank(in *instance) bool {
+	for i, b := range s.blanks {
+		if b == in {
+			s.blanks = append(s.blanks[:i], s.blanks[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// failed makes the next blanks wait, longer each time.
+func (s *stock) failed(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pause := min(firstBackOff<<min(s.failures, 16), lastBackOff)
+	s.failures++
+	s.notBefore = now.Add(pause)
+}
+
+// instances copies the set.
+func (s *stock) instances() []*instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*instance, 0, len(s.all))
+	for in := range s.all {
+		all = append(all, in)
+	}
+	return all
+}
+
+// snapshot describes the stock for the scheduler, and the blanks it describes.
+func (s *stock) snapshot(waiting int) (scheduler.Runtime, []*instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := scheduler.Runtime{
+		MinWarm: s.config.MinWarm, TargetWarm: s.config.TargetWarm, MaxTotal: s.config.MaxTotal,
+		Total: len(s.all), Starting: s.starting, Waiting: waiting, NotBefore: s.notBefore,
+	}
+	for _, in := range s.blanks {
+		r.Blanks = append(r.Blanks, scheduler.Blank{StartedAt: in.startedAt, SeenAt: in.seenAt})
+	}
+	return r, append([]*instance(nil), s.blanks...)
+}
+
+// wants reports whether the function is to give up an instance to one that has fewer and waits for room.
+func (s *stock) wants(f *function) bool {
+	return s.starved.Load() > 0 && scheduler.Yields(f.instances, int(s.neediest.Load()))
+}
