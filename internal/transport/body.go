@@ -1,0 +1,93 @@
+package transport
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"unicode/utf8"
+
+	"nimbus"
+)
+
+// ReadBody reads a request's body, at most limit bytes of it. Over the limit it is CodeTooLarge, naming the
+// bound; a body that breaks off is CodeBadRequest.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, TooLarge("the body", limit)
+	}
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	body := http.MaxBytesReader(w, r.Body, limit)
+	var (
+		data []byte
+		err  error
+	)
+	if r.ContentLength > 0 {
+		data = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(body, data)
+	} else {
+		data, err = io.ReadAll(body)
+	}
+	if err != nil {
+		return nil, BodyError(r, err, limit)
+	}
+	return data, nil
+}
+
+// BodyError translates an error met while reading a body that was limited by http.MaxBytesReader.
+func BodyError(r *http.Request, err error, limit int64) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return TooLarge("the body", limit)
+	}
+	if cause := r.Context().Err(); cause != nil {
+		return fmt.Errorf("read body: %w", cause)
+	}
+	return nimbus.WrapError(nimbus.CodeBadRequest, err, "the body could not be read to its end")
+}
+
+// TooLarge is the refusal of something over its bound.
+func TooLarge(what string, limit int64) error {
+	return nimbus.Errorf(nimbus.CodeTooLarge, "%s may have %s at most", what, sizeText(limit))
+}
+
+// CheckEvent refuses an event that is not JSON. An empty one is null.
+func CheckEvent(event []byte) error {
+	if len(event) == 0 || json.Valid(event) && utf8.Valid(event) {
+		return nil
+	}
+	if !utf8.Valid(event) {
+		return nimbus.Errorf(nimbus.CodeBadRequest, "the event is not JSON: it is not UTF-8")
+	}
+	var ignored any
+	return BadJSON("the event", event, json.Unmarshal(event, &ignored))
+}
+
+// BadJSON is the refusal of what is not JSON; err is that of encoding/json, and says where.
+func BadJSON(what string, data []byte, err error) error {
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return nimbus.WrapError(nimbus.CodeBadRequest, err, "%s is not JSON", what)
+	}
+	line, column := 1, 1
+	for _, c := range data[:max(0, min(syntax.Offset-1, int64(len(data))))] {
+		if c == '\n' {
+			line, column = line+1, 0
+		}
+		column++
+	}
+	return nimbus.WrapError(nimbus.CodeBadRequest, err, "%s is not JSON: %s at line %d, column %d", what, syntax.Error(), line, column)
+}
+
+// sizeText writes bytes in the largest unit that needs no fraction.
+func sizeText(n int64) string {
+	switch {
+	case n >= nimbus.MiB && n%nimbus.MiB == 0:
+		return fmt.Sprintf("%d MiB", n/nimbus.MiB)
+	case n >= nimbus.KiB && n%nimbus.KiB == 0:
+		return fmt.Sprintf("%d KiB", n/nimbus.KiB)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
