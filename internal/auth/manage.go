@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"iter"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,8 +25,6 @@ const (
 	maxExpiry = 10 * 365 * 24 * time.Hour
 	maxList   = 100 // namespaces of one key
 )
-
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // Create makes a key and returns it with its text, which can't be had again. A principal can't grant more
 // than it has.
@@ -85,11 +82,9 @@ func (s *Service) Delete(ctx context.Context, p nimbus.Principal, idOrName strin
 		return nimbus.Errorf(nimbus.CodeConflict,
 			"%q is the last key that may do everything: make another before deleting it", target.Name)
 	}
-	if err := s.keys.DeleteAPIKey(ctx, p.Tenant, target.ID); err != nil {
-		return err
-	}
-	s.cache.forget(target.ID)
-	return nil
+	err = s.keys.DeleteAPIKey(ctx, p.Tenant, target.ID)
+	s.cache.forget(target.ID) // even so: the store may have deleted it and failed to say so
+	return err
 }
 
 // EnsureAdmin makes a key that may do everything when the default tenant has none that is valid, and
@@ -202,7 +197,9 @@ func mayGrant(p nimbus.Principal, in KeyInput) error {
 
 func check(in KeyInput) error {
 	var v nimbus.Invalid
-	checkName(&v, "name", in.Name)
+	if !nimbus.ValidName(in.Name) {
+		v.Add("name", nimbus.NameRule)
+	}
 	if len(in.Scopes) == 0 {
 		v.Add("scopes", "is required: %s", scopeList())
 	}
@@ -215,22 +212,14 @@ func check(in KeyInput) error {
 		v.Add("namespaces", "must be at most %d", maxList)
 	}
 	for _, ns := range in.Namespaces {
-		checkName(&v, "namespaces", ns)
+		if !nimbus.ValidName(ns) {
+			v.Add("namespaces", "%.70q "+nimbus.NameRule, ns)
+		}
 	}
 	if in.ExpiresIn != 0 && (in.ExpiresIn < minExpiry || in.ExpiresIn > maxExpiry) {
 		v.Add("expires_in", "must be %s to %s, or 0 for never", minExpiry, maxExpiry)
 	}
 	return v.Err()
-}
-
-func checkName(v *nimbus.Invalid, field, name string) {
-	if !nameForm.MatchString(name) {
-		v.Add(field, "%.70q must be 1 to 64 letters, digits, _ and -, and begin with a letter or digit", name)
-		return
-	}
-	if _, err := nimbus.ParseID(name); err == nil {
-		v.Add(field, "%q must not have the form of an id", name)
-	}
 }
 
 func scopeList() string {

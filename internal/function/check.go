@@ -14,10 +14,7 @@ import (
 	"nimbus"
 )
 
-var (
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-	envForm  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-)
+var envForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // reservedEnv are names that the platform gives to a function itself; so are all that begin with
 // reservedPrefix.
@@ -26,17 +23,6 @@ func reservedEnv() []string {
 }
 
 const reservedPrefix = "NIMBUS_"
-
-// checkName checks a function's or namespace's name.
-func checkName(v *nimbus.Invalid, field, name string) {
-	if !nameForm.MatchString(name) {
-		v.Add(field, "must be 1 to 64 letters, digits, _ and -, and begin with a letter or digit")
-		return
-	}
-	if _, err := nimbus.ParseID(name); err == nil {
-		v.Add(field, "must not have the form of an id")
-	}
-}
 
 // checkEnv names the variables at fault, never their values.
 func checkEnv(v *nimbus.Invalid, env map[string]string, bound int64) {

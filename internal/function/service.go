@@ -95,8 +95,12 @@ func (s *Service) Create(ctx context.Context, p nimbus.Principal, namespace, nam
 		return nil, err
 	}
 	var v nimbus.Invalid
-	checkName(&v, "namespace", namespace)
-	checkName(&v, "name", name)
+	if !nimbus.ValidName(namespace) {
+		v.Add("namespace", nimbus.NameRule)
+	}
+	if !nimbus.ValidName(name) {
+		v.Add("name", nimbus.NameRule)
+	}
 	if in.Code == nil && in.Archive == nil {
 		v.Add("code", "is required: text, or a zip")
 	}
