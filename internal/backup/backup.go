@@ -3,7 +3,7 @@
 // not what can be made again (unpacked packages).
 //
 // Taking one back has two halves, so that a crash at any moment leaves either the old state or the new one:
-// Stage verifies the whole stream into <data>/restore and marks it complete; Apply, which runs before the
+// Restore verifies the whole stream into <data>/restore and marks it complete; Apply, which runs before the
 // stores are opened, moves it into place.
 package backup
 
@@ -45,9 +45,9 @@ type Snapshotter interface {
 	Snapshot(ctx context.Context, dir string) error
 }
 
-// Collector is what removes unused packages; Hold stops it until release is called.
-type Collector interface {
-	Hold() (release func())
+// Packages tells which packages the control data refers to (store.Functions).
+type Packages interface {
+	PackageHashes(ctx context.Context) (map[string]struct{}, error)
 }
 
 // Config of a Service.
@@ -57,7 +57,7 @@ type Config struct {
 	Log     *slog.Logger
 	// VerifyStore checks a staged copy of the stores and refuses one this Nimbus can't read.
 	VerifyStore func(ctx context.Context, dir string) error
-	// OpenBlobs opens a blob store in an empty directory, for staging.
+	// OpenBlobs opens a blob store in an empty directory, to stage a restore.
 	OpenBlobs func(dir string) (blob.Store, error)
 	// Staged is called once a restore is staged: the server must restart to apply it.
 	Staged func()
@@ -65,25 +65,30 @@ type Config struct {
 
 // Service writes and stages backups. Safe for concurrent use.
 type Service struct {
-	stores    Snapshotter
-	blobs     blob.Store
-	collector Collector
-	cfg       Config
-	staging   chan struct{} // holds a token while a restore is being staged
+	stores   Snapshotter
+	packages Packages
+	blobs    blob.Store
+	cfg      Config
+	staging  chan struct{} // holds a token while a restore is being staged
 }
 
 // New returns a Service.
-func New(stores Snapshotter, blobs blob.Store, collector Collector, cfg Config) *Service {
-	return &Service{stores: stores, blobs: blobs, collector: collector, cfg: cfg, staging: make(chan struct{}, 1)}
+func New(stores Snapshotter, packages Packages, blobs blob.Store, cfg Config) *Service {
+	return &Service{stores: stores, packages: packages, blobs: blobs, cfg: cfg, staging: make(chan struct{}, 1)}
 }
 
-// Write writes a backup of the installation as it is now. Calls and changes go on meanwhile.
-func (s *Service) Write(ctx context.Context, p nimbus.Principal, w io.Writer) error {
+// Backup writes a backup of the installation as it is now. Calls and changes go on meanwhile. When it
+// returns an error what was written is not a backup, and Restore refuses it.
+func (s *Service) Backup(ctx context.Context, p nimbus.Principal, w io.Writer) error {
 	if err := p.RequireScope(nimbus.ScopeAdmin); err != nil {
 		return err
 	}
-	// A package that the copied control data names must not be collected before it is copied too.
-	defer s.collector.Hold()()
+	// What the copied control data refers to was referred to before it was copied, or is new, and new
+	// packages are not collected: a hash of now that has no blob below was collected in between.
+	needed, err := s.packages.PackageHashes(ctx)
+	if err != nil {
+		return fmt.Errorf("list packages: %w", err)
+	}
 	scratch, err := os.MkdirTemp(s.cfg.DataDir, ".backup-*")
 	if err != nil {
 		return fmt.Errorf("make scratch directory: %w", err)
@@ -117,6 +122,10 @@ func (s *Service) Write(ctx context.Context, p nimbus.Principal, w io.Writer) er
 		if err := s.copyBlob(ctx, out, info); err != nil {
 			return err
 		}
+		delete(needed, info.Hash)
+	}
+	if len(needed) > 0 {
+		return nimbus.Errorf(nimbus.CodeConflict, "functions were deleted while the backup was made; make it again")
 	}
 	if err := writeFile(out, endName, nil); err != nil {
 		return err
@@ -126,9 +135,6 @@ func (s *Service) Write(ctx context.Context, p nimbus.Principal, w io.Writer) er
 
 func (s *Service) copyBlob(ctx context.Context, out *tar.Writer, info blob.Info) error {
 	r, info, err := s.blobs.Open(ctx, info.Hash)
-	if nimbus.CodeOf(err) == nimbus.CodeNotFound {
-		return nil // deleted since it was listed, so nothing in the snapshot refers to it
-	}
 	if err != nil {
 		return fmt.Errorf("open blob %s: %w", info.Hash, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,24 +26,27 @@ func (s stores) Snapshot(_ context.Context, dir string) error {
 	return os.WriteFile(filepath.Join(dir, "control.db"), []byte(s.content), 0o600)
 }
 
-type collector struct{ held, released int }
+// packages are the hashes the control data refers to.
+type packages map[string]struct{}
 
-func (c *collector) Hold() func() { c.held++; return func() { c.released++ } }
+func (p packages) PackageHashes(context.Context) (map[string]struct{}, error) {
+	return maps.Clone(p), nil
+}
 
 // installation is a data directory with a backup service.
 type installation struct {
-	dir       string
-	blobs     *dir.Store
-	collector *collector
-	service   *backup.Service
-	staged    int
+	dir      string
+	blobs    *dir.Store
+	packages packages
+	service  *backup.Service
+	staged   int
 }
 
 var errUnreadable = nimbus.Errorf(nimbus.CodeBadRequest, "the stores are unreadable")
 
 func newInstallation(t *testing.T, content string) *installation {
 	t.Helper()
-	in := &installation{dir: t.TempDir(), collector: &collector{}}
+	in := &installation{dir: t.TempDir(), packages: packages{}}
 	var err error
 	if in.blobs, err = dir.Open(filepath.Join(in.dir, "blobs")); err != nil {
 		t.Fatal(err)
@@ -53,7 +57,7 @@ func newInstallation(t *testing.T, content string) *installation {
 	if err := os.WriteFile(filepath.Join(in.dir, "store", "control.db"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in.service = backup.New(stores{content}, in.blobs, in.collector, backup.Config{
+	in.service = backup.New(stores{content}, in.packages, in.blobs, backup.Config{
 		DataDir: in.dir, Version: "test", Log: slog.New(slog.DiscardHandler),
 		OpenBlobs: func(path string) (blob.Store, error) { return dir.Open(path) },
 		VerifyStore: func(_ context.Context, path string) error {
@@ -77,13 +81,14 @@ func (in *installation) put(t *testing.T, content string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in.packages[info.Hash] = struct{}{}
 	return info.Hash
 }
 
 func (in *installation) write(t *testing.T) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	if err := in.service.Write(t.Context(), nimbus.LocalPrincipal(), &out); err != nil {
+	if err := in.service.Backup(t.Context(), nimbus.LocalPrincipal(), &out); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -123,14 +128,11 @@ func TestBackupComesBack(t *testing.T) {
 	from := newInstallation(t, "functions of from")
 	hash := from.put(t, "a package")
 	stream := from.write(t)
-	if from.collector.held != 1 || from.collector.released != 1 {
-		t.Errorf("the collector was held %d times and released %d", from.collector.held, from.collector.released)
-	}
 	from.unchanged(t, "functions of from")
 
 	to := newInstallation(t, "functions of to")
 	other := to.put(t, "another package")
-	if err := to.service.Stage(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(stream)); err != nil {
+	if err := to.service.Restore(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(stream)); err != nil {
 		t.Fatal(err)
 	}
 	if to.staged != 1 || to.control(t) != "functions of to" {
@@ -182,7 +184,7 @@ func TestRefusedStreamsChangeNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := newInstallation(t, "mine")
-			err := in.service.Stage(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(bad))
+			err := in.service.Restore(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(bad))
 			if nimbus.CodeOf(err) != nimbus.CodeBadRequest {
 				t.Errorf("it was answered with %v", err)
 			}
@@ -236,7 +238,7 @@ func TestApplyFinishesWhatAKillCutOff(t *testing.T) {
 			t.Parallel()
 			stream := newInstallation(t, "new").write(t)
 			in := newInstallation(t, "old")
-			if err := in.service.Stage(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(stream)); err != nil {
+			if err := in.service.Restore(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(stream)); err != nil {
 				t.Fatal(err)
 			}
 			if err := cut(t, in); err != nil {
@@ -265,14 +267,30 @@ func TestApplyRemovesLeftoversOfAKill(t *testing.T) {
 	in.unchanged(t, "mine")
 }
 
+func TestABackupThatLacksAPackageIsNone(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t, "mine")
+	if err := in.blobs.Delete(t.Context(), in.put(t, "a package")); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := in.service.Backup(t.Context(), nimbus.LocalPrincipal(), &out); nimbus.CodeOf(err) != nimbus.CodeConflict {
+		t.Errorf("it was answered with %v", err)
+	}
+	if err := in.service.Restore(t.Context(), nimbus.LocalPrincipal(), &out); nimbus.CodeOf(err) != nimbus.CodeBadRequest {
+		t.Errorf("restoring it: %v", err)
+	}
+	in.unchanged(t, "mine")
+}
+
 func TestOnlyAdminsMay(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, "mine")
 	writer := nimbus.Principal{Subject: "apikey:w", Scopes: []nimbus.Scope{nimbus.ScopeWrite}}
-	if err := in.service.Write(t.Context(), writer, io.Discard); nimbus.CodeOf(err) != nimbus.CodeForbidden {
+	if err := in.service.Backup(t.Context(), writer, io.Discard); nimbus.CodeOf(err) != nimbus.CodeForbidden {
 		t.Errorf("write: %v", err)
 	}
-	if err := in.service.Stage(t.Context(), writer, strings.NewReader("")); nimbus.CodeOf(err) != nimbus.CodeForbidden {
+	if err := in.service.Restore(t.Context(), writer, strings.NewReader("")); nimbus.CodeOf(err) != nimbus.CodeForbidden {
 		t.Errorf("stage: %v", err)
 	}
 }
@@ -282,7 +300,7 @@ func TestASecondRestoreWaitsForTheFirst(t *testing.T) {
 	stream := newInstallation(t, "new").write(t)
 	in := newInstallation(t, "old")
 	for i, want := range []nimbus.Code{"", nimbus.CodeConflict} {
-		err := in.service.Stage(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(stream))
+		err := in.service.Restore(t.Context(), nimbus.LocalPrincipal(), bytes.NewReader(stream))
 		if nimbus.CodeOf(err) != want {
 			t.Errorf("restore %d: %v", i+1, err)
 		}

@@ -21,9 +21,9 @@ const (
 	partialDir = ".restore-new" // while it is being filled
 )
 
-// Stage reads a backup, verifies all of it (the stores' integrity, every package's hash, the end of the
+// Restore reads a backup, verifies all of it (the stores' integrity, every package's hash, the end of the
 // stream) and leaves it for Apply; then it calls Config.Staged. After an error nothing has changed.
-func (s *Service) Stage(ctx context.Context, p nimbus.Principal, r io.Reader) error {
+func (s *Service) Restore(ctx context.Context, p nimbus.Principal, r io.Reader) error {
 	if err := p.RequireScope(nimbus.ScopeAdmin); err != nil {
 		return err
 	}
