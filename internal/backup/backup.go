@@ -55,8 +55,9 @@ type Config struct {
 	DataDir string // holds restore/ and the scratch directory of a backup
 	Version string // of this Nimbus, for the manifest
 	Log     *slog.Logger
-	// VerifyStore checks a staged copy of the stores and refuses one this Nimbus can't read.
-	VerifyStore func(ctx context.Context, dir string) error
+	// RestoreStores checks a snapshot of the stores, refuses one this Nimbus can't read, and copies it to a
+	// directory that does not exist yet, durably.
+	RestoreStores func(ctx context.Context, from, to string) error
 	// OpenBlobs opens a blob store in an empty directory, to stage a restore.
 	OpenBlobs func(dir string) (blob.Store, error)
 	// Staged is called once a restore is staged: the server must restart to apply it.

@@ -60,11 +60,11 @@ func newInstallation(t *testing.T, content string) *installation {
 	in.service = backup.New(stores{content}, in.packages, in.blobs, backup.Config{
 		DataDir: in.dir, Version: "test", Log: slog.New(slog.DiscardHandler),
 		OpenBlobs: func(path string) (blob.Store, error) { return dir.Open(path) },
-		VerifyStore: func(_ context.Context, path string) error {
-			if text, err := os.ReadFile(filepath.Join(path, "control.db")); err != nil || strings.Contains(string(text), "broken") {
+		RestoreStores: func(_ context.Context, from, to string) error {
+			if text, err := os.ReadFile(filepath.Join(from, "control.db")); err != nil || strings.Contains(string(text), "broken") {
 				return errUnreadable
 			}
-			return nil
+			return os.CopyFS(to, os.DirFS(from))
 		},
 		Staged: func() { in.staged++ },
 	})

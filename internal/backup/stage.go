@@ -56,9 +56,9 @@ func (s *Service) Restore(ctx context.Context, p nimbus.Principal, r io.Reader) 
 }
 
 func (s *Service) unpack(ctx context.Context, dir string, r io.Reader) error {
-	stores := filepath.Join(dir, storeDir)
-	if err := os.MkdirAll(stores, 0o700); err != nil {
-		return fmt.Errorf("make %s: %w", stores, err)
+	incoming := filepath.Join(dir, "incoming")
+	if err := os.MkdirAll(incoming, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", incoming, err)
 	}
 	blobs, err := s.cfg.OpenBlobs(filepath.Join(dir, blobDir))
 	if err != nil {
@@ -79,14 +79,17 @@ func (s *Service) unpack(ctx context.Context, dir string, r io.Reader) error {
 		if h.Name == endName {
 			break
 		}
-		if err := stageEntry(ctx, h, in, stores, blobs); err != nil {
+		if err := stageEntry(ctx, h, in, incoming, blobs); err != nil {
 			return err
 		}
 	}
-	if err := s.cfg.VerifyStore(ctx, stores); err != nil {
-		return fmt.Errorf("verify the stores: %w", err)
+	if err := s.cfg.RestoreStores(ctx, incoming, filepath.Join(dir, storeDir)); err != nil {
+		return fmt.Errorf("check the stores: %w", err)
 	}
-	return errors.Join(syncDir(stores), syncDir(dir))
+	if err := os.RemoveAll(incoming); err != nil {
+		return fmt.Errorf("remove %s: %w", incoming, err)
+	}
+	return syncDir(dir)
 }
 
 func checkManifest(h *tar.Header, r io.Reader) error {
@@ -103,14 +106,14 @@ func checkManifest(h *tar.Header, r io.Reader) error {
 	return nil
 }
 
-func stageEntry(ctx context.Context, h *tar.Header, r io.Reader, stores string, blobs blob.Store) error {
+func stageEntry(ctx context.Context, h *tar.Header, r io.Reader, incoming string, blobs blob.Store) error {
 	kind, name, _ := strings.Cut(h.Name, "/")
 	if h.Typeflag != tar.TypeReg || name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return refuse("%q does not belong into one", h.Name)
 	}
 	switch kind {
 	case storeDir:
-		return writeSynced(filepath.Join(stores, name), r)
+		return writeFileFrom(filepath.Join(incoming, name), r)
 	case blobDir:
 		info, err := blobs.Put(ctx, r, h.Size)
 		if err != nil {
@@ -140,7 +143,7 @@ func translate(err error) error {
 	return err
 }
 
-func writeSynced(path string, r io.Reader) (err error) {
+func writeFileFrom(path string, r io.Reader) (err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("make %s: %w", path, err)
@@ -149,7 +152,7 @@ func writeSynced(path string, r io.Reader) (err error) {
 	if _, err := io.Copy(f, r); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return f.Sync()
+	return nil
 }
 
 func syncDir(dir string) (err error) {
