@@ -21,25 +21,25 @@ type Function struct {
 	ID             string            `json:"id"`
 	Name           string            `json:"name"`
 	Namespace      string            `json:"namespace"`
-	Description    string            `json:"description,omitempty"`
+	Description    string            `json:"description"`
 	Runtime        string            `json:"runtime"`
 	Handler        string            `json:"handler"`
 	Code           string            `json:"code,omitempty"` // when it was given as text
 	CodeHash       string            `json:"code_hash"`
 	MemoryMB       int64             `json:"memory_mb"`
 	TimeoutSec     int64             `json:"timeout_sec"`
-	EnvVars        map[string]string `json:"env_vars,omitempty"`
+	EnvVars        map[string]string `json:"env_vars"`
 	Status         string            `json:"status"`
-	StatusMessage  string            `json:"status_message,omitempty"`
+	StatusMessage  string            `json:"status_message"`
 	Version        int64             `json:"version"`
-	Tags           []string          `json:"tags,omitempty"`
-	MaxConcurrency int               `json:"max_concurrency,omitempty"`
-	IdleTimeout    string            `json:"idle_timeout,omitempty"` // a Go duration
-	CPUMilli       int               `json:"cpu_milli,omitempty"`
-	TmpMB          int64             `json:"tmp_mb,omitempty"`
-	Driver         string            `json:"driver,omitempty"`
-	Capture        string            `json:"capture,omitempty"`
-	EventFormat    string            `json:"event_format,omitempty"`
+	Tags           []string          `json:"tags"`
+	MaxConcurrency int               `json:"max_concurrency"`
+	IdleTimeout    string            `json:"idle_timeout"` // a Go duration; 0s = the pool's
+	CPUMilli       int               `json:"cpu_milli"`
+	TmpMB          int64             `json:"tmp_mb"`
+	Driver         string            `json:"driver"`
+	Capture        string            `json:"capture"`
+	EventFormat    string            `json:"event_format"`
 	CreatedAt      time.Time         `json:"created_at"`
 	UpdatedAt      time.Time         `json:"updated_at"`
 }

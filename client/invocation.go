@@ -27,14 +27,15 @@ type Invocation struct {
 	VMID         string          `json:"vm_id,omitempty"`
 	DurationMS   float64         `json:"duration_ms"`
 	BilledTimeMS float64         `json:"billed_time_ms"`
-	MemoryUsedMB *float64        `json:"memory_used_mb"`
-	Phases       *Phases         `json:"phases,omitempty"` // of a cold start
+	MemoryUsedMB *float64        `json:"memory_used_mb"`         // nil = not known
+	MemoryScope  string          `json:"memory_scope,omitempty"` // call or instance: whose peak it is
+	Phases       *Phases         `json:"phases,omitempty"`       // where the time went before the handler ran
 	CreatedAt    time.Time       `json:"created_at"`
 	StartedAt    *time.Time      `json:"started_at,omitempty"`
 	CompletedAt  *time.Time      `json:"completed_at,omitempty"`
 }
 
-// Phases is where the time of a cold start went before the handler ran, in milliseconds.
+// Phases is where the time went before the handler ran, in milliseconds. A warm call has HoldMS only.
 type Phases struct {
 	HoldMS   float64 `json:"hold_ms"`
 	ClaimMS  float64 `json:"claim_ms"`

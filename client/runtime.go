@@ -5,17 +5,38 @@ import (
 	"net/http"
 )
 
-// Runtime is one way the server can start a language.
+// Runtimes is what the server's machine can run, and what it runs it in.
+type Runtimes struct {
+	Items   []Runtime `json:"items"`
+	Drivers []Driver  `json:"drivers"`
+}
+
+// Runtime is one way to start a language.
 type Runtime struct {
 	Name           string   `json:"name"`
 	Language       string   `json:"language"`
 	Version        string   `json:"version"`
+	DefaultHandler string   `json:"default_handler"`
 	Aliases        []string `json:"aliases,omitempty"`
-	DefaultHandler string   `json:"default_handler,omitempty"`
+}
+
+// Driver is what makes instances.
+type Driver struct {
+	Name     string    `json:"name"`
+	Healthy  bool      `json:"healthy"`
+	Reason   string    `json:"reason,omitempty"` // why it is not healthy
+	Features []Feature `json:"features"`
+}
+
+// Feature is one protection or limit of a driver.
+type Feature struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"` // how it is done, or why it is missing and what would help
 }
 
 // Runtimes returns what the server found on its machine.
-func (c *Client) Runtimes(ctx context.Context) (*List[Runtime], error) {
-	out := &List[Runtime]{}
+func (c *Client) Runtimes(ctx context.Context) (*Runtimes, error) {
+	out := &Runtimes{}
 	return out, c.do(ctx, call{method: http.MethodGet, segments: []string{"runtimes"}}, nil, out)
 }

@@ -67,9 +67,14 @@ func (c *cli) printFunction(api *client.Client, f *client.Function) error {
 		t.field("driver", f.Driver)
 		t.field("capture", f.Capture)
 		t.field("event format", f.EventFormat)
-		t.field("idle timeout", f.IdleTimeout)
+		if f.IdleTimeout != "0s" {
+			t.field("idle timeout", f.IdleTimeout)
+		}
 		t.field("max concurrency", nonZero(f.MaxConcurrency))
-		t.field("cpu", nonZero(f.CPUMilli))
+		if f.CPUMilli != 0 {
+			t.field("cpu", fmt.Sprintf("%d/1000 of a core", f.CPUMilli))
+		}
+		t.field("tmp", fmt.Sprintf("%d MB", f.TmpMB))
 		t.field("code hash", f.CodeHash)
 		t.field("created", showTime(f.CreatedAt))
 		t.field("updated", showTime(f.UpdatedAt))

@@ -52,7 +52,7 @@ func invocationFields(t *table, i *client.Invocation) {
 	t.field("duration", showMS(i.DurationMS))
 	t.field("billed", showMS(i.BilledTimeMS))
 	if i.MemoryUsedMB != nil {
-		t.field("memory", showMB(*i.MemoryUsedMB))
+		t.field("memory", strings.TrimSpace(showMB(*i.MemoryUsedMB)+" "+memoryScope(i)))
 	}
 	t.field("instance", i.VMID)
 	t.field("cold start", showYes(i.ColdStart))
@@ -62,6 +62,14 @@ func invocationFields(t *table, i *client.Invocation) {
 	}
 	t.field("input", string(i.Input))
 	t.field("output", string(i.Output))
+}
+
+// memoryScope is said only where the number may mislead: the kernel could not tell the call's peak.
+func memoryScope(i *client.Invocation) string {
+	if i.MemoryScope == "instance" {
+		return "(peak of the instance)"
+	}
+	return ""
 }
 
 func newInvocationListCommand(c *cli) *cobra.Command {

@@ -21,19 +21,28 @@ func newRuntimeCommand(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var list *client.List[client.Runtime]
+			var found *client.Runtimes
 			err = c.progress(cmd.Context(), "asking "+api.Server(), func(ctx context.Context) error {
-				list, err = api.Runtimes(ctx)
+				found, err = api.Runtimes(ctx)
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return printList(c, list, []string{"NAME", "LANGUAGE", "VERSION", "ALIASES", "HANDLER"},
-				func(r client.Runtime) []string {
-					return []string{r.Name, r.Language, r.Version, strings.Join(r.Aliases, ","), r.DefaultHandler}
-				})
+			return c.print(found, func(t *table) { runtimeRows(t, found) })
 		},
 	})
 	return group
+}
+
+func runtimeRows(t *table, found *client.Runtimes) {
+	t.row("RUNTIME", "LANGUAGE", "VERSION", "HANDLER", "ALIASES")
+	for _, r := range found.Items {
+		t.row(r.Name, r.Language, r.Version, r.DefaultHandler, strings.Join(r.Aliases, ","))
+	}
+	t.gap()
+	t.row("DRIVER", "HEALTHY", "WHY NOT")
+	for _, d := range found.Drivers {
+		t.row(d.Name, showYes(d.Healthy), d.Reason)
+	}
 }

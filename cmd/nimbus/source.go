@@ -128,14 +128,13 @@ func attachSpooled(in *client.FunctionInput, write func(io.Writer) error) (relea
 	if err != nil {
 		return nil, err
 	}
-	release = func() {
+	remove := func() {
 		f.Close()
 		os.Remove(f.Name())
 	}
 	defer func() {
 		if err != nil {
-			release()
-			release = nil
+			remove()
 		}
 	}()
 	if err := write(f); err != nil {
@@ -149,5 +148,5 @@ func attachSpooled(in *client.FunctionInput, write func(io.Writer) error) (relea
 		return nil, err
 	}
 	in.Archive, in.ArchiveSize = f, size
-	return release, nil
+	return remove, nil
 }

@@ -40,6 +40,15 @@ func (t *table) field(name, value string) {
 	}
 }
 
+// gap parts two tables.
+func (t *table) gap() {
+	if err := t.flush(); err != nil {
+		t.err = err
+		return
+	}
+	_, t.err = fmt.Fprintln(t.w)
+}
+
 func (t *table) flush() error {
 	if t.err != nil {
 		return t.err
