@@ -60,10 +60,13 @@ func newLedgerWriter(ctx context.Context, f *file) (*ledgerWriter, error) {
 // append hands the entry over and waits for its fate. The context counts until it is handed over.
 func (w *ledgerWriter) append(ctx context.Context, e *store.Entry) (store.Accepted, error) {
 	a := &appending{entry: e, told: make(chan struct{})}
+	if err := ctx.Err(); err != nil {
+		return store.Accepted{}, gaveUp(err)
+	}
 	select {
 	case w.door <- a:
 	case <-ctx.Done():
-		return store.Accepted{}, nimbus.WrapError(nimbus.CodeUnavailable, ctx.Err(), "the request ended before it was accepted")
+		return store.Accepted{}, gaveUp(ctx.Err())
 	case <-w.stop:
 		return store.Accepted{}, nimbus.Errorf(nimbus.CodeUnavailable, "the store is closed")
 	}
@@ -125,4 +128,8 @@ func (w *ledgerWriter) shut() error {
 	close(w.stop)
 	<-w.done
 	return errors.Join(w.conn.Raw(func(any) error { return w.inserts.close() }), w.conn.Close())
+}
+
+func gaveUp(err error) error {
+	return nimbus.WrapError(nimbus.CodeUnavailable, err, "the request ended before it was accepted")
 }

@@ -1,0 +1,106 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"nimbus"
+	"nimbus/internal/store"
+)
+
+// Control is the suite of store.Control. open returns an empty store and closes it when the test ends.
+func Control(t *testing.T, open func(t *testing.T) store.Control) {
+	for name, test := range map[string]func(*testing.T, store.Control){
+		"create function":              testCreateFunction,
+		"create function twice":        testCreateFunctionTwice,
+		"create function concurrently": testCreateFunctionConcurrently,
+		"namespace":                    testNamespace,
+		"namespace of another tenant":  testForeignNamespace,
+		"function not found":           testFunctionNotFound,
+		"set status":                   testSetStatus,
+		"delete function":              testDeleteFunction,
+		"add version":                  testAddVersion,
+		"add version concurrently":     testAddVersionConcurrently,
+		"prune versions":               testPruneVersions,
+		"package hashes":               testPackageHashes,
+		"list functions":               testListFunctions,
+		"list functions while writing": testListFunctionsWhileWriting,
+		"list functions as a model":    testListFunctionsModel,
+		"API keys":                     testAPIKeys,
+		"list API keys":                testListAPIKeys,
+		"cancelled":                    testControlCancelled,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+// sampleVersion is a version with every field set.
+func sampleVersion(function nimbus.ID, number int64) nimbus.Version {
+	return nimbus.Version{
+		FunctionID: function, Number: number, Published: number%2 == 0,
+		Package: nimbus.Package{Hash: numbered("hash", int(number)), Size: 1 << 40, Inline: "handler.py"},
+		Settings: nimbus.Settings{
+			Description: "says “hé” \x00 to\neveryone", Runtime: "python3.11", Handler: "handler.handle",
+			Memory: 10 * nimbus.GiB, Timeout: 1500 * time.Millisecond, Env: map[string]string{"A": "1", "ключ": "значение", "EMPTY": ""},
+			Tags: []string{"a", "b", "ü"}, MaxConcurrency: 7, IdleTimeout: 90 * time.Second, CPUMilli: 1500,
+			Tmp: 512 * nimbus.MiB, Driver: "sandbox", Capture: nimbus.CaptureErrors, EventFormat: nimbus.EventFormatRaw,
+		},
+		CreatedAt: moment(int(number)),
+	}
+}
+
+// sampleFunction is a function in the default namespace with every field set.
+func sampleFunction(name string) *nimbus.Function {
+	id := nimbus.NewID()
+	return &nimbus.Function{
+		ID: id, Tenant: nimbus.DefaultTenant, Namespace: nimbus.DefaultNamespace, Name: name,
+		Status: nimbus.StatusActive, StatusMessage: "fine", Version: sampleVersion(id, 1),
+		CreatedAt: moment(1), UpdatedAt: moment(2),
+	}
+}
+
+func create(t testing.TB, s store.Control, f *nimbus.Function) *nimbus.Function {
+	t.Helper()
+	must(t, s.CreateFunction(t.Context(), f))
+	return f
+}
+
+func testControlCancelled(t *testing.T, s store.Control) {
+	f := create(t, s, sampleFunction("f"))
+	v := sampleVersion(f.ID, 2)
+	key := sampleKey("k")
+	refusesCancelled(t, map[string]func(ctx context.Context) error{
+		"CreateFunction": func(ctx context.Context) error { return s.CreateFunction(ctx, sampleFunction("g")) },
+		"AddVersion":     func(ctx context.Context) error { return s.AddVersion(ctx, &v) },
+		"SetStatus": func(ctx context.Context) error {
+			return s.SetStatus(ctx, f.ID, nimbus.StatusActive, nimbus.StatusInactive, "", moment(3))
+		},
+		"Function":       func(ctx context.Context) error { _, err := s.Function(ctx, f.ID); return err },
+		"FunctionByName": func(ctx context.Context) error { _, err := s.FunctionByName(ctx, f.Namespace, "f"); return err },
+		"ListFunctions": func(ctx context.Context) error {
+			_, err := s.ListFunctions(ctx, store.FunctionQuery{Tenant: f.Tenant})
+			return err
+		},
+		"DeleteFunction": func(ctx context.Context) error { return s.DeleteFunction(ctx, f.ID) },
+		"Version":        func(ctx context.Context) error { _, err := s.Version(ctx, f.ID, 1); return err },
+		"PruneVersions":  func(ctx context.Context) error { return s.PruneVersions(ctx, f.ID, 1) },
+		"PackageHashes":  func(ctx context.Context) error { _, err := s.PackageHashes(ctx); return err },
+		"Namespace":      func(ctx context.Context) error { _, err := s.Namespace(ctx, f.Namespace); return err },
+		"CreateAPIKey":   func(ctx context.Context) error { return s.CreateAPIKey(ctx, key) },
+		"APIKey":         func(ctx context.Context) error { _, err := s.APIKey(ctx, key.ID); return err },
+		"ListAPIKeys": func(ctx context.Context) error {
+			_, err := s.ListAPIKeys(ctx, key.Tenant, nimbus.Page{})
+			return err
+		},
+		"DeleteAPIKey": func(ctx context.Context) error { return s.DeleteAPIKey(ctx, key.Tenant, key.ID) },
+		"HasAPIKeys":   func(ctx context.Context) error { _, err := s.HasAPIKeys(ctx); return err },
+	})
+	equal(t, got(s.Function(t.Context(), f.ID))(t), f)
+	if got(s.HasAPIKeys(t.Context()))(t) {
+		t.Error("a cancelled CreateAPIKey stored a key")
+	}
+}
