@@ -6,8 +6,9 @@ serve() never returns. The fd is a connected stream socket; fds 1 and 2 are the 
 
 Frames are `u32 length | u8 type | u64 invocation | payload`, as internal/wire describes.
 
-User code shares the interpreter with this file, so nothing here is looked up through a name that user
-code may sensibly replace: modules and functions used after Init are bound to names of this module first.
+It is one file, and longer than most, because it travels as one: into a sandbox's root, or to an
+interpreter's command line. User code shares the interpreter with it, so what serving needs is imported
+first and bound to names of its own: a handler may replace, patch or shadow modules.
 """
 
 import _socket
@@ -18,6 +19,7 @@ import importlib
 import inspect
 import json
 import os
+import site
 import struct
 import sys
 import time
@@ -46,8 +48,9 @@ PLAIN = frozenset(
     "_sitebuiltins __main__".split()
 ) | frozenset(sys.builtin_module_names)
 
-# Settings that act when a process starts, by prefix. The two that are in effect anyway need no new process.
-AT_START = ("LD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES", "OPENSSL_CONF", "LC_", "LANG")
+# Settings that act when a process starts, by prefix and by name, and two of them that are in effect anyway.
+AT_START_PREFIXES = ("LD_", "PYTHON", "MALLOC_", "LC_")
+AT_START = {"GLIBC_TUNABLES", "OPENSSL_CONF", "OPENSSL_MODULES", "LANG"}
 IN_EFFECT = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 BASE_ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -63,6 +66,9 @@ COMMON = (
     "operator pathlib random re secrets shutil signal socket sqlite3 ssl string subprocess tempfile "
     "threading time traceback typing urllib.parse urllib.request uuid zlib"
 ).split()
+
+# Frames of these files are ours, not the user's.
+OUR_FILES = {__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}
 
 _getpid, _time = os.getpid, time.time
 _loads = json.loads
@@ -82,7 +88,6 @@ def prepare():
             importlib.import_module(name)
         except ImportError:
             pass  # distributions split the standard library; a handler that needs it will say so
-    _add_site_builtins()
     gc.collect()
     gc.disable()
     gc.freeze()
@@ -136,7 +141,8 @@ class Channel:
 
     def __init__(self, fd):
         # Out of the way of code that closes the low descriptors, and never inherited by a subprocess.
-        self._sock = _socket.socket(fileno=fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 500))
+        high = min(500, os.sysconf("SC_OPEN_MAX") // 2)
+        self._sock = _socket.socket(fileno=fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high))
         os.close(fd)
         self._sock.setblocking(True)
         self._buffer = bytearray(BUFFER)
@@ -146,6 +152,9 @@ class Channel:
 
     def fileno(self):
         return self._sock.fileno()
+
+    def close(self):
+        self._sock.close()
 
     def unread(self, data):
         """Puts data in front of what is still to come."""
@@ -242,17 +251,10 @@ class UserError(Exception):
         self.kind = kind
 
 
-class Identity:
-    """The AWS name for who called; nobody is known here."""
-
-    cognito_identity_id = None
-    cognito_identity_pool_id = None
-
-
 class Context:
     """What a handler is told about its call: our names, and AWS's."""
 
-    identity = Identity()
+    identity = types.SimpleNamespace(cognito_identity_id=None, cognito_identity_pool_id=None)
     client_context = None
 
     def __init__(self, meta):
@@ -298,17 +300,27 @@ class Runtime:
 
     def run(self):
         while True:
+            frame = None  # not kept while the instance is idle
             try:
-                kind, number, payload = self._channel.read()
-            except (EOFError, ConnectionError):
-                os._exit(0)  # the platform is gone
-            except BaseException:
+                frame = self._channel.read()
+            except BaseException as e:
+                self._end_if_cut_off(e)
                 traceback.print_exc()  # a signal handler of the user's raised while the instance was idle
                 continue
             try:
-                self.handle(kind, number, payload)
-            except ConnectionError:
-                os._exit(0)
+                self.handle(*frame)
+            except (EOFError, OSError) as e:
+                self._end_if_cut_off(e)
+                raise
+
+    def _end_if_cut_off(self, error):
+        """Ends the process if error says that the connection is of no more use."""
+        if isinstance(error, (EOFError, ConnectionError)):
+            os._exit(0)  # the platform is gone
+        if isinstance(error, OSError) and error.errno is not None:
+            print("the connection to the platform was closed from inside:", error, file=sys.__stderr__)
+            _flush()
+            os._exit(1)
 
     def handle(self, kind, number, payload):
         """Acts on one frame."""
@@ -350,7 +362,7 @@ class Runtime:
         sys.path_importer_cache.pop(code, None)
         sys.argv[:] = [os.path.join(code, *module_name.split(".")) + ".py"]
         uncover(code)
-        self._call = bind(load(module_name, attributes, code))
+        self._call = bind(load(module_name, attributes))
         self._context = context_class(init)
         self._max_response = init["max_response"]
         self._max_stream = init["max_stream"]
@@ -376,35 +388,32 @@ class Runtime:
             raise UserError("Runtime.InitError", "start a fresh interpreter: %s" % e)
 
     def _exec(self, number, payload):
+        answer, raw = OK_META, None
         try:
             split = 4 + int.from_bytes(payload[:4], "big")
             meta = _loads(bytes(payload[4:split]))
-            streamed = meta.get("stream", False)
             event = decode(payload[split:])
             result = self._call(event, self._context(meta))
             if type(result) not in _SCALARS:
-                if hasattr(result, "__await__"):
+                if inspect.isawaitable(result):
                     result = self._await(result)
                 if inspect.isgenerator(result) or inspect.isasyncgen(result):
-                    if streamed:
+                    if meta.get("stream"):
                         self._drain(result, Stream(self._channel, number, self._max_stream))
-                        _flush()
-                        self._channel.send_meta(RESP, number, STREAMED_META)
-                        return
-                    sink = Array(self._max_response)
-                    self._drain(result, sink)
-                    raw = sink.json()
-                else:
-                    raw = encode(result)
-            else:
+                        answer, raw = STREAMED_META, b""
+                    else:
+                        items = Array(self._max_response)
+                        self._drain(result, items)
+                        raw = items.json()
+            if raw is None:
                 raw = encode(result)
-            if len(raw) > self._max_response:
-                raise too_large("the response is %d bytes" % len(raw), self._max_response)
+                if len(raw) > self._max_response:
+                    raise too_large("the response is %d bytes" % len(raw), self._max_response)
         except BaseException as e:
             self._answer_error(number, describe(e))
         else:
             _flush()
-            self._channel.send_meta(RESP, number, OK_META, raw)
+            self._channel.send_meta(RESP, number, answer, raw)
 
     def _drain(self, items, sink):
         """Hands the items of a generator to sink until there are no more or it wants no more."""
@@ -419,6 +428,7 @@ class Runtime:
 
         async def drain():
             # One task sees the whole generator, so that time-outs and context variables span its yields.
+            # While the platform gives no credit the loop stands still, as it does for any blocking call.
             try:
                 async for item in items:
                     if not sink.put(item):
@@ -504,30 +514,25 @@ class Array:
 
 def environment(init):
     """All of the environment of a function's process: the user's wins over the defaults, ours over both."""
-    name, version, memory = init["function_name"], init["function_version"], str(init["memory_mb"])
-    env = dict(BASE_ENV)
-    env.update(init.get("env") or {})
-    env.update(
-        LAMBDA_TASK_ROOT=init["code_dir"],
-        _HANDLER=init["handler"],
-        AWS_LAMBDA_FUNCTION_NAME=name,
-        AWS_LAMBDA_FUNCTION_VERSION=version,
-        AWS_LAMBDA_FUNCTION_MEMORY_SIZE=memory,
-        NIMBUS_CODE_DIR=init["code_dir"],
-        NIMBUS_HANDLER=init["handler"],
-        NIMBUS_FUNCTION_NAME=name,
-        NIMBUS_FUNCTION_ID=init["function_id"],
-        NIMBUS_FUNCTION_VERSION=version,
-        NIMBUS_NAMESPACE=init["namespace"],
-        NIMBUS_MEMORY_MB=memory,
-    )
+    ours = {
+        "FUNCTION_NAME": init["function_name"],
+        "FUNCTION_VERSION": init["function_version"],
+        "FUNCTION_MEMORY_SIZE": str(init["memory_mb"]),
+    }
+    env = {**BASE_ENV, **(init.get("env") or {}), "NIMBUS_FUNCTION_ID": init["function_id"]}
+    env.update(("AWS_LAMBDA_" + name, value) for name, value in ours.items())
+    env.update(("NIMBUS_" + name, value) for name, value in ours.items())
+    env.update(LAMBDA_TASK_ROOT=init["code_dir"], _HANDLER=init["handler"])
+    env.update(NIMBUS_CODE_DIR=init["code_dir"], NIMBUS_HANDLER=init["handler"], NIMBUS_NAMESPACE=init["namespace"])
     return env
 
 
 def needs_fresh_process(env):
     """Whether env holds settings that act when a process starts."""
     return any(
-        name.startswith(AT_START) and name not in IN_EFFECT and BASE_ENV.get(name) != value
+        (name in AT_START or name.startswith(AT_START_PREFIXES))
+        and name not in IN_EFFECT
+        and BASE_ENV.get(name) != value
         for name, value in env.items()
     )
 
@@ -540,9 +545,8 @@ def split_handler(handler):
     return ".".join(parts[:-1]), parts[-1:]
 
 
-def load(module_name, attributes, code):
-    """Imports the module and returns the handler in it."""
-    wanted = module_name
+def load(module_name, attributes):
+    """Imports the module, from the working directory, and returns the handler in it."""
     while True:
         try:
             module = importlib.import_module(module_name)
@@ -550,8 +554,11 @@ def load(module_name, attributes, code):
         except ModuleNotFoundError as e:
             # module.Class.method: what isn't a module may be an attribute of the one before.
             parent, dot, last = module_name.rpartition(".")
-            if not dot or e.name is None or not (module_name + ".").startswith(e.name + "."):
+            if e.name is None or not (module_name + ".").startswith(e.name + "."):
                 raise
+            if not dot:
+                there = ", ".join(sorted(os.listdir())[:20]) or "nothing"
+                raise UserError("Runtime.ImportModuleError", "%s; the code has %s" % (e, there)) from None
             module_name, attributes = parent, [last] + attributes
     handler, path = module, module_name
     for name in attributes:
@@ -571,7 +578,7 @@ def load(module_name, attributes, code):
 
 def functions(owner):
     """Names the functions of a module or class, for a message."""
-    home = getattr(owner, "__name__", None)
+    home = owner.__module__ if inspect.isclass(owner) else getattr(owner, "__name__", None)
     names = [
         name
         for name, value in sorted(vars(owner).items())
@@ -655,14 +662,19 @@ def too_large(what, bound):
 
 def describe(error):
     """The RespMeta of an exception."""
+    kind, message, lines = type(error).__name__, "", []
+    try:
+        message = str(error)
+        lines = [] if isinstance(error, UserError) else stack(error)
+    except BaseException as e:
+        message = message or "(its description raised %s)" % type(e).__name__
     if isinstance(error, UserError):
-        return {"ok": False, "type": error.kind, "message": str(error)[:MAX_MESSAGE], "stack": []}
-    kind, message = type(error).__name__, safe_str(error)
+        kind = error.kind
     if isinstance(error, SystemExit):
         kind, message = "Runtime.ExitError", "exit status %d" % exit_status(error)
     elif isinstance(error, KeyboardInterrupt):
         kind, message = "Runtime.ExitError", "KeyboardInterrupt"
-    return {"ok": False, "type": kind, "message": message[:MAX_MESSAGE], "stack": stack(error)}
+    return {"ok": False, "type": kind, "message": message[:MAX_MESSAGE], "stack": lines}
 
 
 def describe_init(error):
@@ -676,13 +688,6 @@ def describe_init(error):
     return meta
 
 
-def safe_str(error):
-    try:
-        return str(error)
-    except Exception:
-        return "<its __str__ raised>"
-
-
 def stack(error):
     """The traceback as lines, without our own frames."""
     report = traceback.TracebackException(type(error), error, error.__traceback__)
@@ -692,7 +697,7 @@ def stack(error):
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        one.stack[:] = [f for f in one.stack if f.filename != __file__ and not f.filename.startswith("<frozen importlib")]
+        one.stack[:] = [f for f in one.stack if f.filename not in OUR_FILES]
         todo += [one.__cause__, one.__context__]
         todo += getattr(one, "exceptions", None) or []
     lines = "".join(report.format()).splitlines()
@@ -712,12 +717,11 @@ def _hello():
 
 def _flush():
     """Hands everything printed so far to the log, whatever user code has made of the streams."""
-    if "logging" in sys.modules:
-        for reference in list(getattr(sys.modules["logging"], "_handlerList", ())):
-            try:
-                reference().flush()
-            except BaseException:
-                pass
+    try:
+        for handler in [reference() for reference in sys.modules["logging"]._handlerList]:
+            handler.flush()
+    except BaseException:
+        pass  # not imported, or not as we know it
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
             stream.flush()
@@ -739,22 +743,16 @@ def _sane_process():
     """Makes the process look like a plain program's, whatever started it."""
     sys.dont_write_bytecode = True
     sys.argv[:] = [""]
+    site.setquit()  # what -S left out
+    site.sethelper()
     sys.modules.pop(__name__, None)  # a user's module may be called the same
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     main.__builtins__ = sys.modules["builtins"]
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         if "PYTHONIOENCODING" in os.environ:
             stream.reconfigure(line_buffering=True)
         else:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-
-
-def _add_site_builtins():
-    """exit(), quit() and help() for an interpreter started with -S."""
-    import site
-
-    site.setquit()
-    site.sethelper()
 
 
 def _warm():
@@ -771,20 +769,18 @@ def _warm():
     try:
         with open(os.path.join(code, "warm.py"), "w") as f:
             f.write("def handle(event, context):\n    return event\n")
-        ours, theirs = _socket.socketpair()
-        channel = Channel(os.dup(ours.fileno()))
+        channel, sender = [Channel(end.detach()) for end in _socket.socketpair()]
         runtime = Runtime(channel, fresh=True)
         init = dict.fromkeys(("function_id", "function_name", "function_version", "namespace"), "warm")
         init.update(handler="warm.handle", code_dir=code, memory_mb=0, max_response=BUFFER, max_stream=0)
         meta = _dumps({"request_id": "warm", "deadline_ms": 0}).encode()
-        ours.close()
-        sender = Channel(os.dup(theirs.fileno()))
         sender.send(INIT, 0, _dumps(init).encode())
         sender.send_meta(EXEC, 1, meta, b'{"name":"warm"}')
         for _ in range(2):
             runtime.handle(*channel.read())
             sender.read()
-        theirs.close()
+        channel.close()
+        sender.close()
     finally:
         environ, directory, sys.path[:], sys.argv[:] = kept
         os.environ.clear()
@@ -800,7 +796,6 @@ def main(argv):
     arguments = dict(zip(argv[::2], map(int, argv[1::2])))
     if "--fd" not in arguments:
         sys.exit("usage: bootstrap.py --fd N")
-    _add_site_builtins()
     if "--resume" in arguments:
         resume(arguments["--fd"], arguments["--resume"])
     serve(arguments["--fd"])

@@ -27,9 +27,10 @@ const patience = 20 * time.Second
 
 // instance is an interpreter with the bootstrap and a function's code, outside any sandbox.
 type instance struct {
-	conn *wire.Conn
-	cmd  *exec.Cmd
-	code string
+	conn   *wire.Conn
+	socket net.Conn // under conn
+	cmd    *exec.Cmd
+	code   string
 
 	mu     sync.Mutex
 	output bytes.Buffer // stdout and stderr
@@ -48,6 +49,12 @@ func (i *instance) printed() string {
 	return i.output.String()
 }
 
+// wantLog waits until the log holds part: it comes by pipes, which nobody drains before a result here.
+func (i *instance) wantLog(t testing.TB, part string) {
+	t.Helper()
+	testenv.Eventually(t, patience, func() bool { return strings.Contains(i.printed(), part) })
+}
+
 // blank starts an interpreter that was given no code yet.
 func blank(t testing.TB) *instance {
 	t.Helper()
@@ -61,7 +68,7 @@ func blank(t testing.TB) *instance {
 func start(t testing.TB, command ...string) *instance {
 	t.Helper()
 	ours, theirs := socketPair(t)
-	i := &instance{conn: wire.NewConn(ours), code: t.TempDir()}
+	i := &instance{conn: wire.NewConn(ours), socket: ours, code: t.TempDir()}
 	i.cmd = exec.Command(command[0], command[1:]...)
 	i.cmd.Env = []string{"LANG=C.UTF-8"}
 	i.cmd.ExtraFiles = []*os.File{theirs}
