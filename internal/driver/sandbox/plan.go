@@ -1,0 +1,171 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nimbus/internal/runtime"
+	"nimbus/internal/runtime/python"
+)
+
+// Where things are inside an instance.
+const (
+	codeDir       = "/var/function"
+	ourDir        = "/run/nimbus"
+	bootstrapPath = ourDir + "/bootstrap.py"
+	zygotePath    = ourDir + "/zygote.py"
+	hostName      = "nimbus"
+)
+
+// plan describes the root file system of a zygote and all it forks. The init process carries it out.
+type plan struct {
+	Hostname string
+	Dirs     []string          // made in order
+	Files    map[string]string // path → contents
+	Links    map[string]string // path → target
+	Trees    []shownTree       // mounted in order; the n-th is descriptor firstTree+n
+	Exec     []string          // the zygote's command line
+}
+
+// shownTree is a file or directory of the host that is shown read-only.
+type shownTree struct {
+	Path string // inside
+	File bool
+}
+
+// mountPlan is a plan with what it needs from the host. Host paths are opened by the server, which may go
+// where the init's user id may not: an interpreter below /root, say.
+type mountPlan struct {
+	plan
+	fds []*os.File
+}
+
+func (m *mountPlan) close() {
+	for _, f := range m.fds {
+		f.Close()
+	}
+}
+
+// shown lists the host directories that instances see at the same path, where they exist.
+func shown() []string {
+	return []string{"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin",
+		"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/alternatives"}
+}
+
+// devices lists the device files instances have.
+func devices() []string { return []string{"null", "zero", "full", "random", "urandom"} }
+
+// prefix returns the directory that holds an interpreter's installation when that is not below /usr.
+func prefix(interpreter string) string {
+	if strings.HasPrefix(interpreter, "/usr/") || strings.HasPrefix(interpreter, "/bin/") {
+		return ""
+	}
+	return filepath.Dir(filepath.Dir(interpreter)) // …/bin/python3.11
+}
+
+// newPlan reads the host and opens what a zygote of the runtime is to see of it.
+func newPlan(rt runtime.Runtime) (*mountPlan, error) {
+	m := &mountPlan{plan: plan{
+		Hostname: hostName,
+		Dirs: []string{"/proc", "/tmp", "/dev", "/dev/shm", "/etc", "/run", ourDir, "/var", codeDir,
+			"/var/tmp", "/home", "/root", "/opt", "/mnt"},
+		Files: map[string]string{
+			"/etc/passwd":      "root:x:0:0:root:/root:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+			"/etc/group":       "root:x:0:\nnogroup:x:65534:\n",
+			"/etc/hosts":       "127.0.0.1 localhost " + hostName + "\n::1 localhost ip6-localhost ip6-loopback\n",
+			"/etc/resolv.conf": "# This instance has no network.\n",
+			"/etc/hostname":    hostName + "\n",
+			bootstrapPath:      string(python.Bootstrap()),
+			zygotePath:         zygoteSource,
+		},
+		Links: map[string]string{
+			"/var/task": codeDir, "/var/run": "/run",
+			"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0",
+			"/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2",
+		},
+		// -I and -S: nothing of the host's environment, user or site packages.
+		Exec: []string{rt.Path, "-I", "-S", zygotePath},
+	}}
+	if err := m.read(rt); err != nil {
+		m.close()
+		return nil, fmt.Errorf("plan the root file system: %w", err)
+	}
+	return m, nil
+}
+
+func (m *mountPlan) read(rt runtime.Runtime) error {
+	for _, name := range []string{"/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/mime.types"} {
+		err := m.add(shownTree{Path: name, File: true}, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	dirs := shown()
+	if p := prefix(rt.Path); p != "" {
+		dirs = append(dirs, p)
+	}
+	for _, dir := range dirs {
+		if err := m.show(dir); err != nil {
+			return err
+		}
+	}
+	for _, name := range devices() {
+		if err := m.add(shownTree{Path: "/dev/" + name, File: true}, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show repeats a directory of the host, or the link it is.
+func (m *mountPlan) show(dir string) error {
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(dir)
+		if err != nil {
+			return err
+		}
+		m.Links[dir] = target
+		return nil
+	}
+	return m.add(shownTree{Path: dir}, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+}
+
+// add opens a detached, read-only copy of the mounts at a path of the host.
+func (m *mountPlan) add(t shownTree, attributes uint64) error {
+	fd, err := openTree(t.Path, attributes)
+	if err != nil {
+		return err
+	}
+	m.fds = append(m.fds, os.NewFile(uintptr(fd), t.Path))
+	m.Trees = append(m.Trees, t)
+	return nil
+}
+
+// openTree returns a descriptor of a detached copy of the mounts at path, read-only and with the attributes.
+// Unlike a directory's it is no way into the file system around it.
+func openTree(path string, attributes uint64) (int, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return -1, fmt.Errorf("open tree %s: %w", path, err)
+	}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | attributes, Propagation: unix.MS_PRIVATE}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("make tree %s read-only: %w", path, err)
+	}
+	return fd, nil
+}
