@@ -287,7 +287,7 @@ func TestCollectWhileBuilding(t *testing.T) {
 		}
 		collected <- nil
 	}()
-	for range 200 {
+	for range 50 {
 		pkg, err := b.Build(t.Context(), Source{Archive: bytes.NewReader(archive)}, accept)
 		if err != nil {
 			t.Fatal(err)

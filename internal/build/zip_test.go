@@ -28,12 +28,12 @@ func makeZip(t testing.TB, members ...member) []byte {
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)
 	for _, m := range members {
-		h := &zip.FileHeader{Name: m.name, Method: zip.Deflate}
+		h := &zip.FileHeader{Name: m.name}
+		if len(m.body) > 64 {
+			h.Method = zip.Deflate
+		}
 		if m.mode != 0 {
 			h.SetMode(m.mode)
-		}
-		if strings.HasSuffix(m.name, "/") {
-			h.Method = zip.Store
 		}
 		f, err := w.CreateHeader(h)
 		if err != nil {
@@ -149,7 +149,7 @@ func TestRefusesHostileArchives(t *testing.T) {
 		"claims a size that wraps": {rawZip(t, &zip.FileHeader{Name: "a.py", UncompressedSize64: 1<<64 - 1}, []byte("x")), "65536 bytes together"},
 		"bomb that claims little":  {rawZip(t, &zip.FileHeader{Name: "a.py", UncompressedSize64: 10}, make([]byte, 10<<20)), "damaged"},
 		"claims more than there":   {rawZip(t, &zip.FileHeader{Name: "a.py", UncompressedSize64: 1000}, []byte("x")), "damaged"},
-		"wrong checksum":           {flip(t, makeZip(t, member{name: "a.py", body: strings.Repeat("print()", 100)}), 45), "damaged"},
+		"wrong checksum":           {flip(t, makeZip(t, member{name: "a.py", body: "print(1, 2, 3)"}), 45), "damaged"},
 		"no zip":                   {[]byte("#!/usr/bin/python3\n"), "no zip archive"},
 		"a tar":                    {append([]byte("handler.py"), make([]byte, 2048)...), "no zip archive"},
 		"nothing":                  {nil, "no zip archive"},
@@ -208,8 +208,8 @@ func TestTangledLinks(t *testing.T) {
 	t.Parallel()
 	limits := nimbus.DefaultLimits()
 	members := []member{{name: "d/f", body: "x"}}
-	for i := range 5000 {
-		target := strings.Repeat("d/../", 200) + fmt.Sprintf("l%d", max(i-1, 0)/40*40)
+	for i := range 1000 {
+		target := strings.Repeat("d/../", 190) + fmt.Sprintf("l%d", i-1)
 		if i%40 == 0 {
 			target = "d"
 		}
