@@ -26,7 +26,7 @@ type cli struct {
 
 func (c *cli) addGlobalFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&c.server, "server", c.setting("NIMBUS_SERVER", client.DefaultServer), "URL of the server ($NIMBUS_SERVER)")
+	flags.StringVar(&c.server, "server", c.setting("NIMBUS_SERVER", client.DefaultServer), "where the server is, as a URL ($NIMBUS_SERVER)")
 	// The help shows defaults, and the key is a secret: the environment's is read when a client is made.
 	flags.StringVar(&c.apiKey, "api-key", "", "key to present to the server ($NIMBUS_API_KEY)")
 	flags.StringVarP(&c.namespace, "namespace", "n", c.setting("NIMBUS_NAMESPACE", ""),

@@ -19,10 +19,11 @@ func newInvokeCommand(c *cli) *cobra.Command {
 	var data string
 	var log, stream bool
 	cmd := &cobra.Command{
-		Use:   "invoke NAME[:QUALIFIER]",
+		Use:   "invoke NAME",
 		Short: "Call a function and print what it returns",
-		Long: "Call a function with a JSON event and print the JSON it returns. When it fails, the error and its log\n" +
-			"go to stderr and the exit code is 1. With -o json or yaml the whole answer is printed instead.",
+		Long: "Call a function with a JSON event and print the JSON it returns. NAME:VERSION calls that version of\n" +
+			"it. When it fails, the error and its log go to stderr and the exit code is 1. With -o json or yaml\n" +
+			"the whole answer is printed instead.",
 		Example:           "nimbus invoke hello-python -d '{\"name\":\"Ada\"}'\nnimbus invoke report:3 -d @event.json --log",
 		Args:              arguments("NAME"),
 		ValidArgsFunction: c.completeFunctions,

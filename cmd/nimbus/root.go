@@ -44,6 +44,7 @@ func newRootCommand(c *cli) *cobra.Command {
 		&cobra.Group{ID: groupFunctions, Title: "functions"},
 		&cobra.Group{ID: groupServer, Title: "server"},
 	)
+	root.SetHelpCommandGroupID(groupServer)
 	add := func(group string, verbs ...*cobra.Command) {
 		for _, v := range verbs {
 			v.GroupID = group

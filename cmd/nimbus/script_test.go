@@ -30,6 +30,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCode,
 			"isjson":   isJSON,
+			"setenv":   setEnv,
 		},
 	})
 }
@@ -56,4 +57,18 @@ func isJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if text := ts.ReadFile(args[0]); !json.Valid([]byte(text)) {
 		ts.Fatalf("%s is not one JSON value", args[0])
 	}
+}
+
+// setEnv takes a text out of a JSON object in a file: setenv NAME FILE FIELD.
+func setEnv(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: setenv NAME FILE FIELD")
+	}
+	var object map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &object))
+	value, ok := object[args[2]].(string)
+	if !ok {
+		ts.Fatalf("%s has no text %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], value)
 }
