@@ -71,10 +71,10 @@ func guesses(modules map[string]module) [][]string {
 	return [][]string{
 		candidates(known, entryNames(), function),
 		candidates(modules, entryNames(), function),
-		// After functions, because a logger's "handler = …" is no handler.
-		candidates(known, entryNames(), module.binds),
 		candidates(known, main, function),
 		candidates(modules, main, function),
+		// Last, because a logger's "handler = …" is no handler.
+		candidates(known, entryNames(), module.binds),
 		candidates(modules, entryNames(), module.binds),
 	}
 }
