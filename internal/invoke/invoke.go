@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"nimbus"
+	"nimbus/internal/obs"
+	"nimbus/internal/pool"
 )
 
 // Target is a function version that a request was resolved to. It is shared and immutable.
@@ -16,13 +18,16 @@ type Target struct {
 	Status      nimbus.Status
 	Version     *nimbus.Version
 	VersionText string // Version.Number in decimal, made once
+
+	spec    *pool.Spec
+	metrics *obs.FunctionMetrics
 }
 
 // Request is one event for a target.
 type Request struct {
 	ID      nimbus.ID // the invocation's id and the caller's request id; zero = made here
 	Trigger nimbus.TriggerType
-	Event   []byte // JSON; empty = null
+	Event   []byte // JSON; empty = null. The call's record may keep it: nobody may change it afterwards
 	TraceID string // 32 hex digits of the W3C trace context; "" = none
 	// Stream receives the items of a streamed result as they come; nil = a generator's items become one
 	// array. kind and raw are those of driver.Call.Chunk. Its error cancels the stream.
@@ -49,4 +54,14 @@ type Result struct {
 	Memory     nimbus.MemoryUse
 	Version    int64
 	Logs       []string // lines, oldest first, when asked for
+}
+
+// Query selects records for List. Empty fields select everything.
+type Query struct {
+	Namespace string // "" = the principal's default
+	Function  string // id or name
+	Status    nimbus.InvocationStatus
+	Since     time.Time // created then or later
+	Until     time.Time // created before
+	Page      nimbus.Page
 }

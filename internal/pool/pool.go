@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"nimbus"
 	"nimbus/internal/driver"
@@ -35,10 +36,25 @@ type Logs interface {
 	Append(lines ...obs.LogLine)
 }
 
+// Metrics counts blanks.
+type Metrics interface {
+	ObserveBoot(runtime string, took time.Duration)
+}
+
+// Deps is what a Pool needs.
+type Deps struct {
+	Drivers  []driver.Driver // blanks are kept on the first, unless a runtime's configuration says otherwise
+	Packages Packages
+	Logs     Logs
+	Metrics  Metrics
+	Log      *slog.Logger
+}
+
 // Pool keeps the instances of a server. Create it with New; nothing is started before Run.
 type Pool struct {
 	packages Packages
 	logs     Logs
+	metrics  Metrics
 	log      *slog.Logger
 	config   Config
 	stocks   map[stockKey]*stock // never changes
@@ -54,27 +70,27 @@ type Pool struct {
 	closed    chan struct{} // closed when held calls are to give up
 }
 
-// New returns a pool over the drivers. The first of them is the one blanks are kept on when a runtime's
-// configuration names none.
-func New(drivers []driver.Driver, packages Packages, logs Logs, log *slog.Logger, config Config) (*Pool, error) {
+// New returns a pool, or every reason why the configuration makes none.
+func New(d Deps, config Config) (*Pool, error) {
 	config = config.WithDefaults()
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
 	p := &Pool{
-		packages: packages, logs: logs, log: log, config: config,
+		packages: d.Packages, logs: d.Logs, metrics: d.Metrics, log: d.Log, config: config,
 		stocks: make(map[stockKey]*stock),
 		kick:   make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	names := make(map[string]bool)
-	for _, d := range drivers {
-		names[d.Name()] = true
+	for i, driver := range d.Drivers {
+		name := driver.Name()
+		names[name] = true
 		for _, r := range config.Runtimes {
-			s := newStock(d, r)
-			if home := r.Driver; home != "" && home != d.Name() || home == "" && d != drivers[0] {
+			s := newStock(driver, r)
+			if home := r.Driver == name || r.Driver == "" && i == 0; !home {
 				s.config.MinWarm, s.config.TargetWarm = 0, 0
 			}
-			p.stocks[stockKey{d.Name(), r.Runtime.Name}] = s
+			p.stocks[stockKey{name, r.Runtime.Name}] = s
 		}
 	}
 	for _, r := range config.Runtimes {

@@ -3,7 +3,6 @@ package pool_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -64,7 +63,9 @@ func open(t *testing.T, d *pooltest.Driver, c pool.Config) *world {
 	}
 	w := &world{driver: d, logs: &logs{}, ended: make(chan error, 1)}
 	var err error
-	w.Pool, err = pool.New([]driver.Driver{d}, packages{}, w.logs, slog.New(slog.NewTextHandler(io.Discard, nil)), c)
+	w.Pool, err = pool.New(pool.Deps{
+		Drivers: []driver.Driver{d}, Packages: packages{}, Logs: w.logs, Metrics: obs.NewMetrics(), Log: slog.New(slog.DiscardHandler),
+	}, c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,6 +124,7 @@ func (r *runner) prepare(g *group, in *instance) (nimbus.Phases, error) {
 
 // boot has the driver make the instance.
 func (r *runner) boot(in *instance, code *driver.Code, timeout time.Duration) error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.work, timeout)
 	defer cancel()
 	limits := r.pool.config.Limits
@@ -133,6 +134,9 @@ func (r *runner) boot(in *instance, code *driver.Code, timeout time.Duration) er
 	})
 	if err != nil {
 		return err
+	}
+	if code == nil {
+		r.pool.metrics.ObserveBoot(in.stock.config.Runtime.Name, time.Since(began))
 	}
 	in.driver = made
 	in.pauser, _ = made.(driver.Pauser)

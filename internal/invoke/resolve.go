@@ -1,0 +1,128 @@
+package invoke
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"nimbus"
+)
+
+// Latest is the qualifier of the version that serves; so is "".
+const Latest = "$LATEST"
+
+// retirePause is how long the store is left alone after it failed to say what became of a function.
+const retirePause = time.Second
+
+// Resolve finds the version that a function's name or id and a qualifier stand for. namespace "" is the
+// principal's default; an id needs none. What the principal cannot reach is CodeNotFound; a function that
+// does not take calls is CodeConflict.
+func (s *Service) Resolve(ctx context.Context, p nimbus.Principal, namespace, function, qualifier string) (*Target, error) {
+	found, err := s.find(ctx, p, nimbus.ScopeInvoke, namespace, function)
+	if err != nil {
+		return nil, err
+	}
+	f := found.function
+	switch {
+	case f.Status == nimbus.StatusActive:
+	case f.Status == nimbus.StatusFailed && f.StatusMessage != "":
+		return nil, nimbus.Errorf(nimbus.CodeConflict, "the function %q failed to deploy: %s", f.Name, f.StatusMessage)
+	default:
+		return nil, nimbus.Errorf(nimbus.CodeConflict, "the function %q is %s and takes no calls", f.Name, f.Status)
+	}
+	if qualifier == "" || qualifier == Latest {
+		return found.latest, nil
+	}
+	number, err := strconv.ParseInt(qualifier, 10, 64)
+	if err != nil || number < 1 {
+		return nil, noVersion(f, qualifier)
+	}
+	t, err := s.routes.version(ctx, found, number)
+	if nimbus.CodeOf(err) == nimbus.CodeNotFound {
+		return nil, noVersion(f, qualifier)
+	}
+	return t, err
+}
+
+// Changed says that a function was changed or deleted: the next Resolve sees what it is now.
+func (s *Service) Changed(id nimbus.ID) { s.routes.change(id) }
+
+// find looks a function up for a principal. A function out of its reach looks like one that is not there.
+func (s *Service) find(ctx context.Context, p nimbus.Principal, scope nimbus.Scope, namespace, function string) (*route, error) {
+	const idLength = 36 // asked first, because an error of ParseID costs more than all the rest
+	if len(function) == idLength {
+		if id, err := nimbus.ParseID(function); err == nil {
+			found, err := s.routes.byID(ctx, id)
+			return s.visible(p, scope, function, found, err)
+		}
+	}
+	if namespace == "" {
+		namespace = p.DefaultNS()
+	}
+	if !p.Reaches(namespace) {
+		return nil, noFunction(function)
+	}
+	found, err := s.routes.byName(ctx, namespace, function)
+	return s.visible(p, scope, function, found, err)
+}
+
+func (s *Service) visible(p nimbus.Principal, scope nimbus.Scope, function string, found *route, err error) (*route, error) {
+	switch {
+	case nimbus.CodeOf(err) == nimbus.CodeNotFound:
+		return nil, noFunction(function)
+	case err != nil:
+		return nil, err
+	case found.function.Tenant != p.Tenant || !p.Reaches(found.function.Namespace):
+		return nil, noFunction(function)
+	}
+	return found, p.RequireScope(scope)
+}
+
+// retire stops instances of versions that no longer serve, soon after each change.
+func (s *Service) retire(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.routes.wake:
+		}
+		for _, id := range s.routes.takeChanged() {
+			s.retireOld(ctx, id)
+		}
+	}
+}
+
+func (s *Service) retireOld(ctx context.Context, id nimbus.ID) {
+	f, err := s.Functions.Function(ctx, id)
+	for ; err != nil && nimbus.CodeOf(err) != nimbus.CodeNotFound; f, err = s.Functions.Function(ctx, id) {
+		if !wait(ctx, retirePause) {
+			return
+		}
+	}
+	if err != nil {
+		s.Pool.Retire(id, 0)
+		s.Metrics.DeleteFunction(id)
+		return
+	}
+	s.Pool.Retire(id, f.Version.Number)
+}
+
+// wait pauses and reports false when ctx ended meanwhile.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func noFunction(function string) error {
+	return nimbus.Errorf(nimbus.CodeNotFound, "the function %.80q was not found", function)
+}
+
+func noVersion(f *nimbus.Function, qualifier string) error {
+	return nimbus.Errorf(nimbus.CodeNotFound, "the function %q has no version or alias %.80q", f.Name, qualifier)
+}
