@@ -55,10 +55,18 @@ func (p *Problem) Error() string {
 	if text == "" {
 		text = fmt.Sprintf("the server answered %d %s", p.Status, http.StatusText(p.Status))
 	}
-	for _, f := range p.Fields {
-		text += "; " + f.Field + ": " + f.Detail
+	if len(p.Fields) == 0 {
+		return text
 	}
-	return text
+	fields := make([]string, len(p.Fields))
+	for i, f := range p.Fields {
+		fields[i] = f.Field + ": " + f.Detail
+	}
+	all := strings.Join(fields, "; ")
+	if p.Code == CodeInvalid {
+		return "invalid " + all // the detail only lists their names
+	}
+	return text + "; " + all
 }
 
 // Temporary reports whether the same request may succeed later.

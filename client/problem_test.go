@@ -28,7 +28,7 @@ func TestProblemIsRead(t *testing.T) {
 				"request_id":"r1","errors":[{"field":"memory_mb","detail":"must be 128 to 10240"},{"field":"name","detail":"must not be empty"}]}`,
 			want: Problem{Type: "about:blank", Title: "Unprocessable Entity", Status: 422, Detail: "invalid memory_mb, name", Code: CodeInvalid,
 				RequestID: "r1", Fields: []FieldError{{"memory_mb", "must be 128 to 10240"}, {"name", "must not be empty"}}},
-			text: "invalid memory_mb, name; memory_mb: must be 128 to 10240; name: must not be empty",
+			text: "invalid memory_mb: must be 128 to 10240; name: must not be empty",
 		},
 		"that may pass": {
 			status: 429, contentType: "application/problem+json", header: map[string]string{"Retry-After": "7"},

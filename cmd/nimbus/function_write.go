@@ -61,7 +61,7 @@ func newFunctionUpdateCommand(c *cli) *cobra.Command {
 			if err := code.check(cmd.Flags()); err != nil {
 				return err
 			}
-			if cmd.LocalNonPersistentFlags().NFlag() == 0 {
+			if !anyGiven(cmd.LocalNonPersistentFlags()) {
 				return usagef("nothing to change; see `%s --help`", cmd.CommandPath())
 			}
 			in.Status = given(cmd.Flags(), "status", &status)
@@ -73,8 +73,14 @@ func newFunctionUpdateCommand(c *cli) *cobra.Command {
 	}
 	code.addFlags(cmd)
 	s.addFlags(cmd)
-	cmd.Flags().StringVar(&status, "status", "", "active or inactive; an inactive function refuses calls")
+	cmd.Flags().StringVar(&status, "status", "", "active or inactive, given alone; an inactive function refuses calls")
 	return cmd
+}
+
+func anyGiven(flags *pflag.FlagSet) bool {
+	given := false
+	flags.VisitAll(func(f *pflag.Flag) { given = given || f.Changed })
+	return given
 }
 
 // codeFlags say where the code is; one of them at most.
