@@ -68,15 +68,15 @@ func functionsQuery(q store.FunctionQuery, namespace string, after nameKey, limi
 	if namespace != "" {
 		w.and("f.namespace = ?", namespace)
 	}
-	if after != (nameKey{}) {
+	// Of two lower bounds SQLite starts at either and steps over the rest: give it the higher one alone.
+	prefix := fold(q.Name)
+	if after.folded >= prefix && after != (nameKey{}) {
 		w.and("(f.name_folded, f.namespace) > (?, ?)", after.folded, after.namespace)
-	}
-	if q.Name != "" {
-		prefix := fold(q.Name)
+	} else if prefix != "" {
 		w.and("f.name_folded >= ?", prefix)
-		if end := prefixEnd(prefix); end != "" {
-			w.and("f.name_folded < ?", end)
-		}
+	}
+	if end := prefixEnd(prefix); end != "" {
+		w.and("f.name_folded < ?", end)
 	}
 	if q.Status != "" {
 		w.and("f.status = ?", q.Status)

@@ -143,14 +143,14 @@ func recordsQuery(q store.InvocationQuery, namespace string, before timeKey, lim
 	default: // a function's own index is the narrower one
 		w.and("+namespace = ?", namespace)
 	}
-	if before != (timeKey{}) {
+	// Of two upper bounds SQLite starts at either and steps over the rest: give it the lower one alone.
+	if !q.Until.IsZero() && (before == timeKey{} || micros(q.Until) <= before.us) {
+		w.and("created_at < ?", micros(q.Until))
+	} else if before != (timeKey{}) {
 		w.and("(created_at, id) < (?, ?)", before.us, before.id[:])
 	}
 	if !q.Since.IsZero() {
 		w.and("created_at >= ?", micros(q.Since))
-	}
-	if !q.Until.IsZero() {
-		w.and("created_at < ?", micros(q.Until))
 	}
 	if q.Status != "" {
 		w.and("status = ?", q.Status)
