@@ -65,7 +65,7 @@ type stream struct {
 	number   uint64
 	wanted   bool
 	chunk    func(kind string, raw []byte) error
-	credit   int64 // payload bytes the runtime may still send; one frame may overdraw it
+	credit   int64 // payload bytes the runtime may still send; one frame may overdraw it. 0 only after a cancel
 	consumed int64 // credit not given back yet
 	total    int64
 	refused  error // chunk's

@@ -14,6 +14,7 @@ const (
 
 	readBuffer = 8 << 10  // frames up to this size cost no allocation
 	firstStep  = 64 << 10 // memory given to a larger frame before its bytes have come
+	growth     = 16       // and how many times what has come it is given next
 )
 
 // maxPayload is what MaxFrame leaves for a payload.
@@ -108,7 +109,7 @@ func (r *Reader) startLarge(head Frame, payload int) {
 func (r *Reader) nextLarge() (Frame, error) {
 	for len(r.large) < r.need {
 		if len(r.large) == cap(r.large) {
-			grown := make([]byte, len(r.large), min(2*cap(r.large), r.need))
+			grown := make([]byte, len(r.large), min(growth*cap(r.large), r.need))
 			copy(grown, r.large)
 			r.large = grown
 		}
