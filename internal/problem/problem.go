@@ -60,10 +60,18 @@ func (p *Writer) Write(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	if Status(d.Code) >= http.StatusInternalServerError {
-		p.log.ErrorContext(r.Context(), "request failed",
+		p.log.Log(r.Context(), level(d.Code), "request failed",
 			"method", r.Method, "path", r.URL.Path, "code", string(d.Code), "error", err)
 	}
 	write(w, d, retry)
+}
+
+// level is how loud the log is to be: what passes by itself, or with more disk, is no bug.
+func level(code nimbus.Code) slog.Level {
+	if code == nimbus.CodeUnavailable || code == nimbus.CodeInsufficientStorage {
+		return slog.LevelWarn
+	}
+	return slog.LevelError
 }
 
 // WriteOutcome answers with the failure of user code, which is no error of the platform's: it is not logged.
@@ -104,7 +112,8 @@ func retryAfter(status int, asked time.Duration) int64 {
 // complete. It does not return.
 func (p *Writer) Abort(r *http.Request, err error) {
 	if err != nil && r.Context().Err() == nil && Status(nimbus.CodeOf(err)) >= http.StatusInternalServerError {
-		p.log.ErrorContext(r.Context(), "answer broken off", "method", r.Method, "path", r.URL.Path, "error", err)
+		p.log.Log(r.Context(), level(nimbus.CodeOf(err)), "answer broken off",
+			"method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	panic(http.ErrAbortHandler)
 }

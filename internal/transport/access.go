@@ -7,7 +7,7 @@ import (
 )
 
 // logAccess writes one line a request: what succeeded at debug level, what was refused at info, what the
-// platform failed to do at error. Queries are left out, as they may hold secrets.
+// platform could not do now at warn, and what it failed to do at error. Queries are left out, as they may hold secrets.
 func logAccess(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -43,6 +43,8 @@ func accessLevel(status int, completed bool) slog.Level {
 		return slog.LevelInfo
 	case status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
 		return slog.LevelInfo
+	case status == http.StatusServiceUnavailable || status == http.StatusInsufficientStorage:
+		return slog.LevelWarn
 	case status >= http.StatusInternalServerError:
 		return slog.LevelError
 	case status >= http.StatusBadRequest:
