@@ -24,8 +24,8 @@ func TestCrash(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)
 	dir := filepath.Join(t.TempDir(), "data")
-	for range 4 {
-		told := killedChild(t, self, dir, 50+rand.IntN(500))
+	for range 3 {
+		told := killedChild(t, self, dir, 20+rand.IntN(200))
 		s := openIn(t, dir)
 		for _, line := range told {
 			wantStored(t, s, line)

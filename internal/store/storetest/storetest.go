@@ -4,6 +4,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,8 @@ func equal(t testing.TB, got, want any) {
 
 func diff(got, want any) string {
 	stored := cmp.Transformer("stored", func(t time.Time) string { return t.UTC().Truncate(time.Microsecond).String() })
-	return cmp.Diff(want, got, cmpopts.EquateEmpty(), stored)
+	payloads := cmp.FilterValues(func(a, b []byte) bool { return len(a)+len(b) > 0 }, cmp.Comparer(bytes.Equal))
+	return cmp.Diff(want, got, cmpopts.EquateEmpty(), stored, payloads)
 }
 
 // wantTimes fails unless the times of what was read are those of what was stored, in UTC and to the
