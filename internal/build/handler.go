@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"nimbus"
 )
@@ -35,7 +36,7 @@ func FindHandler(tree fs.FS, handler string) error {
 		if err == nil && !st.IsDir() {
 			return nil
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !isAbsent(err) {
 			return fmt.Errorf("look for handler: %w", err)
 		}
 	}
@@ -46,6 +47,12 @@ func FindHandler(tree fs.FS, handler string) error {
 	var v nimbus.Invalid
 	v.Add("handler", "%q needs the file %s or %s; the package has %s", handler, candidates[0], candidates[1], there)
 	return v.Err()
+}
+
+// isAbsent reports whether err says that there can be no such file: its name may be longer than the disk
+// allows, or lead through another file.
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 func modulePath(handler string) string {

@@ -106,6 +106,16 @@ func TestFindHandler(t *testing.T) {
 			t.Errorf("%s: %v, want …%s…", handler, err, want)
 		}
 	}
+	b := newBench(t, nimbus.DefaultLimits())
+	onDisk, err := b.Tree(t.Context(), b.build(t, member{name: "app"}, member{name: "handler.py"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, handler := range []string{"app.inner.handle", strings.Repeat("x", 254) + ".f", "handler.handle"} {
+		if err := FindHandler(onDisk, handler); err != nil && nimbus.CodeOf(err) != nimbus.CodeInvalid {
+			t.Errorf("%s: %v, want code invalid", handler, err)
+		}
+	}
 	if err := FindHandler(files("index.js", "", "lib/x.js", ""), "app.handle"); !strings.Contains(err.Error(), "has index.js, lib/") {
 		t.Errorf("without Python it says %v", err)
 	}
