@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -32,6 +34,8 @@ func translate(dir string, err error) error {
 		return nimbus.WrapError(nimbus.CodeUnavailable, err, "the store was not asked to the end")
 	case noRoom(err):
 		return diskFull(err)
+	case errors.As(err, new(*fs.PathError)):
+		return nimbus.WrapError(nimbus.CodeUnavailable, err, "the store's files can't be opened")
 	}
 	switch resultCode(err) & 0xff {
 	case codes.SQLITE_FULL:
@@ -50,6 +54,16 @@ func translate(dir string, err error) error {
 		return nimbus.WrapError(nimbus.CodeInternal, err, "a file of the store is damaged; restore a backup")
 	}
 	return nimbus.WrapError(nimbus.CodeInternal, err, "the store failed")
+}
+
+// interrupted gives an error its reason when the caller has left: database/sql and SQLite say only that the
+// transaction is over.
+func interrupted(ctx context.Context, err error) error {
+	over := errors.Is(err, sql.ErrTxDone) || resultCode(err)&0xff == codes.SQLITE_INTERRUPT
+	if ctx.Err() != nil && over {
+		return errors.Join(ctx.Err(), err)
+	}
+	return err
 }
 
 func diskFull(err error) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -33,6 +34,9 @@ func openFile(ctx context.Context, dir string, sch schema, logger *slog.Logger) 
 		return nil, translate(dir, fmt.Errorf("find the store's directory: %w", err))
 	}
 	f := &file{schema: sch, dir: dir}
+	if err := touch(f.path()); err != nil {
+		return nil, f.translate(err)
+	}
 	if f.writer, err = f.open(1, f.writerParameters()); err != nil {
 		return nil, f.translate(err)
 	}
@@ -73,6 +77,21 @@ func (f *file) readerParameters() url.Values {
 	}
 }
 
+func (f *file) path() string { return filepath.Join(f.dir, f.schema.fileName()) }
+
+// touch makes the file if it is missing. What is in it is for the owner's eyes, and SQLite gives its log the
+// same mode.
+func touch(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	return nil
+}
+
 func (f *file) open(connections int, parameters url.Values) (*sql.DB, error) {
 	connector, err := f.connector(parameters)
 	if err != nil {
@@ -85,7 +104,7 @@ func (f *file) open(connections int, parameters url.Values) (*sql.DB, error) {
 }
 
 func (f *file) connector(parameters url.Values) (driver.Connector, error) {
-	c, err := sqlite.NewConnector(dsn(filepath.Join(f.dir, f.schema.fileName()), parameters))
+	c, err := sqlite.NewConnector(dsn(f.path(), parameters))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", f.schema.fileName(), err)
 	}
@@ -114,14 +133,14 @@ func (f *file) read(ctx context.Context, fn func(tx *sql.Tx) error) error {
 func (f *file) transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, opts)
 	if err != nil {
-		return f.translate(fmt.Errorf("begin on %s: %w", f.schema.name, err))
+		return f.translate(interrupted(ctx, fmt.Errorf("begin on %s: %w", f.schema.name, err)))
 	}
 	if err := fn(tx); err != nil {
 		_ = tx.Rollback() // fails only when SQLite has rolled back already
-		return f.translate(err)
+		return f.translate(interrupted(ctx, err))
 	}
 	if err := tx.Commit(); err != nil {
-		return f.translate(fmt.Errorf("commit on %s: %w", f.schema.name, err))
+		return f.translate(interrupted(ctx, fmt.Errorf("commit on %s: %w", f.schema.name, err)))
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ func (f *file) snapshot(ctx context.Context, to string) error {
 	if f.closed.Load() {
 		return f.translate(errors.New("snapshot"))
 	}
+	if err := touch(to); err != nil { // SQLite fills an empty file
+		return translate(filepath.Dir(to), err)
+	}
 	db, err := f.open(1, url.Values{"_busy_timeout": {"5000"}, "mode": {"rw"}})
 	if err != nil {
 		return f.translate(err)

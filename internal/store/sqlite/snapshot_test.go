@@ -50,6 +50,15 @@ func TestSnapshotRestore(t *testing.T) {
 	if names := list(t, snapshot); len(names) != 3 {
 		t.Errorf("the snapshot is %v, want three files and nothing beside them", names)
 	}
+	for _, dir := range []string{s.files[0].dir, snapshot, to} {
+		for _, name := range list(t, dir) {
+			info, err := os.Stat(filepath.Join(dir, name))
+			must(t, err)
+			if info.Mode().Perm() != 0o600 {
+				t.Errorf("%s may be read by others: %v", name, info.Mode())
+			}
+		}
+	}
 }
 
 func TestSnapshotTwice(t *testing.T) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func Control(t *testing.T, open func(t *testing.T) store.Control) {
 		"API keys":                     testAPIKeys,
 		"list API keys":                testListAPIKeys,
 		"cancelled":                    testControlCancelled,
+		"cancelled at any moment":      testControlCancelledAnytime,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,4 +105,28 @@ func testControlCancelled(t *testing.T, s store.Control) {
 	if got(s.HasAPIKeys(t.Context()))(t) {
 		t.Error("a cancelled CreateAPIKey stored a key")
 	}
+}
+
+// testControlCancelledAnytime: a caller that leaves in the middle is told that it left, nothing else, and
+// what it did holds or does not, as it was told.
+func testControlCancelledAnytime(t *testing.T, s store.Control) {
+	for i := range 30 {
+		create(t, s, sampleFunction(numbered("f", i)))
+	}
+	together(64, func(i int) {
+		ctx, cancel := context.WithCancel(t.Context())
+		f := sampleFunction(numbered("g", i))
+		leave := time.AfterFunc(time.Duration(i)*20*time.Microsecond, cancel)
+		defer leave.Stop()
+		_, listErr := s.ListFunctions(ctx, store.FunctionQuery{Tenant: f.Tenant})
+		createErr := s.CreateFunction(ctx, f)
+		for _, err := range []error{listErr, createErr} {
+			if err != nil && (!errors.Is(err, context.Canceled) || nimbus.CodeOf(err) != nimbus.CodeUnavailable) {
+				t.Errorf("a call that was left: %v, want code %s and context.Canceled", err, nimbus.CodeUnavailable)
+			}
+		}
+		if _, err := s.Function(t.Context(), f.ID); (err == nil) != (createErr == nil) {
+			t.Errorf("CreateFunction said %v, but Function says %v", createErr, err)
+		}
+	})
 }

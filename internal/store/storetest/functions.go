@@ -193,7 +193,7 @@ func testPruneVersions(t *testing.T, s store.Control) {
 	for _, step := range []struct {
 		keep int
 		want []int64
-	}{{9, []int64{1, 2, 3, 4, 5, 6, 7}}, {7, []int64{1, 2, 3, 4, 5, 6, 7}}, {3, []int64{2, 4, 5, 6, 7}}, {0, []int64{2, 4, 6, 7}}} {
+	}{{9, []int64{1, 2, 3, 4, 5, 6, 7}}, {7, []int64{1, 2, 3, 4, 5, 6, 7}}, {4, []int64{2, 4, 5, 6, 7}}, {2, []int64{2, 4, 6, 7}}, {0, []int64{2, 4, 6, 7}}} {
 		must(t, s.PruneVersions(t.Context(), f.ID, step.keep))
 		if got := left(); !slices.Equal(got, step.want) {
 			t.Errorf("keeping %d left %v, want %v", step.keep, got, step.want)
