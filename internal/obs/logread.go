@@ -1,0 +1,156 @@
+package obs
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"nimbus"
+)
+
+// Query returns the lines q selects, oldest first, those included that are not on disk yet.
+func (s *LogStore) Query(ctx context.Context, q LogQuery) (nimbus.List[LogLine], error) {
+	from, err := q.start()
+	if err != nil {
+		return nimbus.List[LogLine]{}, err
+	}
+	v, err := s.view(ctx, s.function(q.Function))
+	if errors.Is(err, errLogDeleted) {
+		return nimbus.List[LogLine]{}, nil
+	}
+	if err != nil {
+		return nimbus.List[LogLine]{}, err
+	}
+	found, err := s.find(ctx, &v, &q, from)
+	if err != nil {
+		return nimbus.List[LogLine]{}, err
+	}
+	list := nimbus.List[LogLine]{Items: found.lines}
+	if found.full {
+		list.Next = cursorOf(found.next)
+	}
+	return list, nil
+}
+
+// Tail returns the last q.Limit lines that q selects, oldest first. A cursor makes no difference.
+func (s *LogStore) Tail(ctx context.Context, q LogQuery) ([]LogLine, error) {
+	q.Cursor = ""
+	if _, err := q.start(); err != nil {
+		return nil, err
+	}
+	v, err := s.view(ctx, s.function(q.Function))
+	if errors.Is(err, errLogDeleted) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var newestFirst []LogLine
+	prepend := func(lines []LogLine) (enough bool) {
+		slices.Reverse(lines)
+		newestFirst = append(newestFirst, lines[:min(len(lines), q.Limit-len(newestFirst))]...)
+		return len(newestFirst) == q.Limit
+	}
+	last := selection{q: &q, limit: math.MaxInt}
+	last.addTail(&v)
+	enough := prepend(last.lines)
+	for i := len(v.segments) - 1; i >= 0 && !enough; i-- {
+		for c, err := range v.chunks(ctx, i, &q, 0, backward) {
+			if err != nil {
+				return nil, err
+			}
+			part := selection{q: &q, limit: math.MaxInt}
+			s.addChunk(&part, &v, c)
+			if enough = prepend(part.lines); enough {
+				break
+			}
+		}
+	}
+	slices.Reverse(newestFirst)
+	return newestFirst, nil
+}
+
+// find selects lines numbered from or above, up to q.Limit.
+func (s *LogStore) find(ctx context.Context, v *view, q *LogQuery, from uint64) (selection, error) {
+	found := selection{q: q, from: from, limit: q.Limit}
+	for i := range v.segments {
+		if v.segmentEnd(i) <= from {
+			continue
+		}
+		for c, err := range v.chunks(ctx, i, q, from, forward) {
+			if err != nil {
+				return found, err
+			}
+			if s.addChunk(&found, v, c); found.full {
+				return found, nil
+			}
+		}
+	}
+	found.addTail(v)
+	return found, nil
+}
+
+// addChunk adds a chunk's lines. Behind damage the chunk is lost, the log goes on with the next one.
+func (s *LogStore) addChunk(found *selection, v *view, c content) {
+	if err := found.addFrames(v.function, c); err != nil {
+		s.log.Warn("a function's log is damaged; lines are missing", "function", v.function, "from", c.first)
+	}
+}
+
+// selection gathers lines that a query wants.
+type selection struct {
+	q     *LogQuery
+	from  uint64
+	limit int
+	lines []LogLine
+	full  bool   // there is at least one line more than the limit
+	next  uint64 // where to go on
+}
+
+// addFrames adds the lines of a chunk up to the limit; errTorn when it is damaged.
+func (found *selection) addFrames(function nimbus.ID, c content) error {
+	seq := c.first
+	for rest := c.frames; len(rest) > 0; seq++ {
+		f, n, err := decodeFrame(rest)
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+		if found.wants(seq, f.micros, f.invocation) {
+			found.lines = append(found.lines, f.line(function, seq))
+		}
+		if found.full {
+			return nil
+		}
+	}
+	found.next = seq
+	return nil
+}
+
+// addTail adds the lines in memory up to the limit.
+func (found *selection) addTail(v *view) {
+	for i := range v.tail {
+		line, seq := v.tail[i], v.tailFirst+uint64(i)
+		if found.wants(seq, line.Time.UnixMicro(), line.Invocation) {
+			line.Seq = seq
+			found.lines = append(found.lines, line)
+		}
+		if found.full {
+			return
+		}
+	}
+	found.next = v.end()
+}
+
+// wants reports whether to add the line; one over the limit makes the selection full.
+func (found *selection) wants(seq uint64, micros int64, invocation nimbus.ID) bool {
+	if seq < found.from || !found.q.selects(micros, invocation) {
+		return false
+	}
+	if len(found.lines) == found.limit {
+		found.full, found.next = true, seq
+		return false
+	}
+	return true
+}
