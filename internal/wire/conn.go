@@ -51,7 +51,8 @@ type Conn struct {
 	initialised bool   // Init was sent
 	maxResponse int64  // of InitMsg; 0 = unbounded
 	maxStream   int64
-	broken      error // why nothing more can be sent
+	broken      error         // why nothing more can be sent
+	grace       time.Duration // for the answer to a Cancel
 
 	mu    sync.Mutex
 	call  uint64 // counts calls, so that a late interrupt of one can't hit the next
@@ -59,7 +60,7 @@ type Conn struct {
 }
 
 // NewConn returns a Conn over rw and takes ownership of it.
-func NewConn(rw Transport) *Conn { return &Conn{rw: rw, in: NewReader(rw)} }
+func NewConn(rw Transport) *Conn { return &Conn{rw: rw, in: NewReader(rw), grace: cancelGrace} }
 
 // Close closes the transport.
 func (c *Conn) Close() error { return c.rw.Close() }
@@ -178,20 +179,26 @@ func (c *Conn) flush(ctx context.Context, tail []byte) error {
 	if c.broken != nil {
 		return c.broken
 	}
+	var n int64
 	var err error
 	if len(tail) == 0 {
-		_, err = c.rw.Write(c.out)
+		var m int
+		m, err = c.rw.Write(c.out)
+		n = int64(m)
 	} else {
 		c.pair = [2][]byte{c.out, tail}
 		c.vec = c.pair[:]
-		_, err = c.vec.WriteTo(c.rw)
+		n, err = c.vec.WriteTo(c.rw)
 		c.pair = [2][]byte{}
 	}
 	if cap(c.out) > keepBuffer {
 		c.out = nil
 	}
-	if err != nil {
-		err = c.failed(ctx, "write", err)
+	if err == nil {
+		return nil
+	}
+	err = c.failed(ctx, "write", err)
+	if n > 0 {
 		c.broken = fmt.Errorf("a frame was cut short: %w", err)
 	}
 	return err

@@ -49,12 +49,8 @@ func (r *runtimeSide) sendMeta(kind Type, number uint64, meta, raw string) {
 func pair(t testing.TB, script func(r *runtimeSide)) *Conn {
 	t.Helper()
 	ours, theirs := socketPair(t)
-	return connect(t, ours, theirs, script)
-}
-
-func connect(t testing.TB, ours Transport, theirs net.Conn, script func(r *runtimeSide)) *Conn {
-	t.Helper()
 	c := NewConn(ours)
+	c.grace = patience // the machine may be busy
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -94,7 +94,7 @@ func (s *stream) take(ctx context.Context, f Frame) error {
 	}
 	if err := s.chunk(kind, raw); err != nil {
 		s.refused = err
-		c.bound(ctx, cancelGrace)
+		c.bound(ctx, c.grace)
 		return s.tell(ctx, Cancel, nil)
 	}
 	if s.consumed += size; s.consumed < grantStep {
@@ -147,7 +147,7 @@ func (s *stream) finish(f Frame) (RespMeta, []byte, error) {
 
 func (s *stream) readError(ctx context.Context, err error) error {
 	if s.refused != nil && errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("%w within %s: %w", ErrStuck, cancelGrace, s.refused)
+		return fmt.Errorf("%w within %s: %w", ErrStuck, s.conn.grace, s.refused)
 	}
 	return s.conn.failed(ctx, "read the answer", err)
 }
