@@ -115,12 +115,12 @@ func scopes(namespaces []string) []string {
 
 // prefixEnd returns the lowest string above every one that starts with the prefix, "" if there is none.
 func prefixEnd(prefix string) string {
-	b := []byte(strings.TrimRight(prefix, "\xff"))
-	if len(b) == 0 {
-		return ""
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] < 0xff {
+			return prefix[:i] + string([]byte{prefix[i] + 1})
+		}
 	}
-	b[len(b)-1]++
-	return string(b)
+	return ""
 }
 
 func required(field string) error {

@@ -173,7 +173,7 @@ func readTags(ctx context.Context, tx *sql.Tx, versions ...*nimbus.Version) erro
 		byKey[key{v.FunctionID, v.Number}] = v
 		args = append(args, v.FunctionID[:], v.Number)
 	}
-	any := strings.Repeat(" OR function_id = ? AND number = ?", len(versions))[len(" OR "):]
+	anyOf := strings.Repeat(" OR function_id = ? AND number = ?", len(versions))[len(" OR "):]
 	return eachRow(ctx, tx, func(row scanner) error {
 		var k key
 		var tag string
@@ -183,7 +183,7 @@ func readTags(ctx context.Context, tx *sql.Tx, versions ...*nimbus.Version) erro
 		s := &byKey[k].Settings
 		s.Tags = append(s.Tags, tag)
 		return nil
-	}, "SELECT function_id, number, tag FROM version_tags WHERE "+any+" ORDER BY function_id, number, tag", args...)
+	}, "SELECT function_id, number, tag FROM version_tags WHERE "+anyOf+" ORDER BY function_id, number, tag", args...)
 }
 
 // eachRow runs a query and hands every row to fn.
