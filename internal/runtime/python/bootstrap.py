@@ -36,7 +36,7 @@ HEADER = struct.Struct(">IBQ")
 META_HEADER = struct.Struct(">IBQI")
 OK_META = b'{"ok":true}'
 STREAMED_META = b'{"ok":true,"streamed":true}'
-BUFFER = 64 << 10
+BUFFER = 16 << 10  # frames up to this size take one receive and one send
 MAX_MESSAGE = 16 << 10  # characters of an error's message
 MAX_STACK = 100  # lines of a stack, half from either end
 MAX_STACK_LINE = 512  # characters
@@ -80,6 +80,9 @@ _SCALARS = frozenset((dict, list, str, int, float, bool, type(None)))
 def prepare():
     """Readies a zygote: imports what handlers commonly need, and shields the heap from copy-on-write.
 
+    The zygote must draw nothing from OpenSSL: its generator takes a seed at the first draw, and tells a fork
+    by the pid, which is 1 in every child. (To reseed a generator costs each child 1 ms and half a megabyte.)
+
     gc.freeze() moves everything alive out of the collector's sight: a collection in a child would else
     write to every object's header and so copy every page of the heap (7 MB an instance instead of 2).
     """
@@ -88,22 +91,19 @@ def prepare():
             importlib.import_module(name)
         except ImportError:
             pass  # distributions split the standard library; a handler that needs it will say so
+    _sane_process()
     gc.collect()
     gc.disable()
     gc.freeze()
 
 
 def after_fork():
-    """Gives a forked child randomness of its own.
+    """Gives a child of os.fork() randomness of its own, where that does not come by itself.
 
-    random reseeds by itself in os.fork(). The rest can't tell: zygote and child are both PID 1, each in a
-    PID namespace of its own, and OpenSSL and tempfile notice a fork by the pid.
+    Zygote and child may both be PID 1, each of a PID namespace of its own: what goes by the pid can't tell
+    them apart.
     """
     modules = sys.modules
-    if "ssl" in modules:
-        modules["ssl"].RAND_add(os.urandom(32), 32.0)
-    if "random" in modules:
-        modules["random"].seed()
     if "tempfile" in modules:
         modules["tempfile"]._name_sequence = None
         modules["tempfile"].tempdir = None
@@ -114,10 +114,9 @@ def after_fork():
 
 
 def serve(fd):
-    """Serves one instance over fd. Never returns."""
+    """Serves one instance over fd, in a process that prepare() was called in. Never returns."""
     after_fork()
     gc.enable()
-    _sane_process()
     _warm()
     channel = Channel(fd)
     channel.send(HELLO, 0, _hello())
@@ -126,7 +125,6 @@ def serve(fd):
 
 def resume(fd, memfd):
     """Goes on serving in the fresh process that Init asked for; memfd holds the unread input."""
-    _sane_process()
     channel = Channel(fd)
     with open(memfd, "rb") as unread:
         channel.unread(unread.read())
@@ -796,6 +794,7 @@ def main(argv):
     arguments = dict(zip(argv[::2], map(int, argv[1::2])))
     if "--fd" not in arguments:
         sys.exit("usage: bootstrap.py --fd N")
+    _sane_process()
     if "--resume" in arguments:
         resume(arguments["--fd"], arguments["--resume"])
     serve(arguments["--fd"])
