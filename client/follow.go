@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"time"
 )
 
 // FollowLogs yields the lines that q selects and then every new one, until ctx ends. A connection that
-// breaks is made anew and goes on after the last line seen, with no line twice; interrupted, which may be
+// breaks is made anew and goes on after the last line seen, with none lost and none twice; interrupted, which may be
 // nil, hears why and how long the wait is. Only a refusal of the server ends it with an error.
 func (c *Client) FollowLogs(ctx context.Context, function string, q LogQuery, interrupted func(error, time.Duration)) iter.Seq2[LogLine, error] {
 	return func(yield func(LogLine, error) bool) {
@@ -61,25 +60,18 @@ type follower struct {
 	client   *Client
 	function string
 	query    LogQuery
-	lastID   string
-	retry    time.Duration
-	last     time.Time       // of the newest line seen
-	atLast   map[LogLine]int // the lines seen that have exactly that time, and how often
-	repeats  map[LogLine]int // of these, what the server will send again
+	lastID   string        // of the newest line seen; the server goes on after it
+	retry    time.Duration // the wait the server wishes for
 }
 
 // connect follows until the connection ends and reports whether a line came.
 func (f *follower) connect(ctx context.Context, yield func(LogLine) bool) (seen bool, err error) {
-	q := f.query
-	if !f.last.IsZero() {
-		q.Since, q.Cursor = f.last, ""
-		f.repeats = maps.Clone(f.atLast)
-	}
-	r := logsCall(f.function, q)
+	r := logsCall(f.function, f.query)
 	r.query.Set("follow", "true")
 	r.header = http.Header{"Accept": {"text/event-stream"}}
 	if f.lastID != "" {
-		r.header.Set("Last-Event-ID", f.lastID)
+		r.query.Del("cursor")
+		r.header["Last-Event-Id"] = []string{f.lastID}
 	}
 	res, err := f.client.open(ctx, r)
 	if err != nil {
@@ -92,13 +84,11 @@ func (f *follower) connect(ctx context.Context, yield func(LogLine) bool) (seen 
 	events := newEventReader(res.Body)
 	for {
 		e, err := events.next()
-		if events.retry > 0 {
-			f.retry = events.retry
-		}
+		f.retry = max(f.retry, events.retry)
 		if err != nil {
 			return seen, f.client.streamError(ctx, err)
 		}
-		if e.name != "" && e.name != "message" && e.name != "log" {
+		if e.name != "" && e.name != "message" {
 			continue
 		}
 		var line LogLine
@@ -107,27 +97,10 @@ func (f *follower) connect(ctx context.Context, yield func(LogLine) bool) (seen 
 		}
 		f.lastID = events.lastID
 		seen = true
-		if f.fresh(line) && !yield(line) {
+		if !yield(line) {
 			return seen, errStopped
 		}
 	}
-}
-
-// fresh reports whether the line was not seen before a reconnection. Lines come in the order of time, and
-// since is inclusive, so only those of the very last moment can come twice.
-func (f *follower) fresh(line LogLine) bool {
-	if f.repeats[line] > 0 {
-		f.repeats[line]--
-		return false
-	}
-	if line.Time.After(f.last) {
-		f.last = line.Time
-		f.atLast = map[LogLine]int{}
-	}
-	if line.Time.Equal(f.last) {
-		f.atLast[line]++
-	}
-	return true
 }
 
 // backoff grows the wait between attempts and spreads it, so that many clients don't return at once.

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// lineAt is a log line as an event, so many seconds into a day.
-func lineAt(second int, text string) string {
-	return fmt.Sprintf("data: {\"time\":\"2026-01-02T03:04:%02dZ\",\"stream\":\"stdout\",\"text\":%q,\"version\":1}\n\n", second, text)
+// logEvent is a log line as an event.
+func logEvent(id int, text string) string {
+	return fmt.Sprintf("id: %d\ndata: {\"time\":\"2026-01-02T03:04:05Z\",\"stream\":\"stdout\",\"text\":%q,\"version\":1}\n\n", id, text)
 }
 
 func TestFollowGoesOnAfterABreak(t *testing.T) {
@@ -27,22 +27,22 @@ func TestFollowGoesOnAfterABreak(t *testing.T) {
 		}
 		connection++
 		switch connection {
-		case 1: // two equal lines of one moment are two lines
-			if q.Get("since") != "" {
-				t.Errorf("the first connection asks since %s", q.Get("since"))
+		case 1:
+			if r.Header.Get("Last-Event-ID") != "" || q.Get("cursor") != "then" {
+				t.Errorf("the first connection goes on after %q, %q", r.Header.Get("Last-Event-ID"), q.Get("cursor"))
 			}
-			answer(w, 200, "text/event-stream", lineAt(1, "a")+": alive\n\n"+lineAt(2, "b")+lineAt(2, "b"))
+			answer(w, 200, "text/event-stream", logEvent(1, "a")+": alive\n\n"+logEvent(2, "b")+logEvent(3, "b"))
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		case 2:
 			answer(w, 503, "application/problem+json", `{"status":503,"code":"unavailable","detail":"stopping"}`)
 		case 3:
 			answer(w, 502, "text/html", "<html>")
-		case 4: // since is inclusive: what was seen comes again
-			if got := q.Get("since"); got != "2026-01-02T03:04:02Z" {
-				t.Errorf("it goes on since %s", got)
+		case 4:
+			if r.Header.Get("Last-Event-ID") != "3" || q.Has("cursor") {
+				t.Errorf("it goes on after %q, %q", r.Header.Get("Last-Event-ID"), q.Get("cursor"))
 			}
-			answer(w, 200, "text/event-stream", lineAt(2, "b")+lineAt(2, "b")+lineAt(2, "b")+lineAt(2, "c")+lineAt(3, "d"))
+			answer(w, 200, "text/event-stream", logEvent(4, "c")+logEvent(5, "d"))
 		default:
 			answer(w, 404, "application/problem+json", `{"status":404,"code":"not_found","detail":"gone"}`)
 		}
@@ -50,14 +50,14 @@ func TestFollowGoesOnAfterABreak(t *testing.T) {
 	var got []string
 	var last error
 	breaks := 0
-	for line, err := range c.FollowLogs(t.Context(), "f", LogQuery{Invocation: "i"}, func(error, time.Duration) { breaks++ }) {
+	for line, err := range c.FollowLogs(t.Context(), "f", LogQuery{Invocation: "i", Cursor: "then"}, func(error, time.Duration) { breaks++ }) {
 		if err != nil {
 			last = err
 			break
 		}
 		got = append(got, line.Text)
 	}
-	if diff := cmp.Diff(strings.Fields("a b b b c d"), got); diff != "" {
+	if diff := cmp.Diff(strings.Fields("a b b c d"), got); diff != "" {
 		t.Error(diff)
 	}
 	if refusal, ok := errors.AsType[*Problem](last); !ok || refusal.Code != CodeNotFound {
@@ -71,7 +71,7 @@ func TestFollowGoesOnAfterABreak(t *testing.T) {
 func TestFollowEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		answer(w, 200, "text/event-stream", lineAt(1, "a"))
+		answer(w, 200, "text/event-stream", logEvent(1, "a"))
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
@@ -93,7 +93,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 func TestFollowStopsWhereItsConsumerDoes(t *testing.T) {
 	t.Parallel()
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, 200, "text/event-stream", lineAt(1, "a")+lineAt(2, "b"))
+		answer(w, 200, "text/event-stream", logEvent(1, "a")+logEvent(2, "b"))
 	})
 	lines := 0
 	for range c.FollowLogs(t.Context(), "f", LogQuery{}, nil) {
