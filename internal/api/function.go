@@ -1,0 +1,158 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+
+	"nimbus"
+	"nimbus/internal/function"
+)
+
+func (a *api) createFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
+	namespace, err := namespaceOf(r, p)
+	if err != nil {
+		return err
+	}
+	return a.withFunctionInput(w, r, refusedOnCreate(), func(name *string, in function.Input) error {
+		if name == nil {
+			var invalid nimbus.Invalid
+			invalid.Add("name", "is required")
+			return invalid.Err()
+		}
+		f, err := a.Functions.Create(r.Context(), p, namespace, *name, in)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Location", "/api/v1/functions/"+f.ID.String()+"?namespace="+url.QueryEscape(f.Namespace))
+		return a.writeFunction(w, r, p, f, http.StatusCreated)
+	})
+}
+
+func (a *api) updateFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
+	ref, err := refOf(r, p)
+	if err != nil {
+		return err
+	}
+	return a.withFunctionInput(w, r, refusedOnUpdate(), func(_ *string, in function.Input) error {
+		f, err := a.Functions.Update(r.Context(), p, ref, in)
+		if err != nil {
+			return err
+		}
+		return a.writeFunction(w, r, p, f, http.StatusOK)
+	})
+}
+
+// withFunctionInput reads the request's body, JSON or a form, and hands it to use.
+func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused map[string]string,
+	use func(name *string, in function.Input) error) error {
+	media, err := mediaType(r, mediaJSON, mediaForm)
+	if err != nil {
+		return err
+	}
+	if media == mediaJSON {
+		settings, err := decodeJSON[functionInput](w, r, jsonLimit(a.cfg.Limits), refused)
+		if err != nil {
+			return err
+		}
+		in, err := settings.useCase()
+		if err != nil {
+			return err
+		}
+		return use(settings.Name, in)
+	}
+	form, err := readForm(w, r, a.cfg.Limits)
+	if err != nil {
+		return err
+	}
+	defer form.close()
+	settings, err := decodeFields[functionInput](form.fields, refused)
+	if err != nil {
+		return err
+	}
+	in, err := settings.useCase()
+	if err != nil {
+		return err
+	}
+	if form.archive != nil {
+		in.Archive = form.archive
+	}
+	return use(settings.Name, in)
+}
+
+func (a *api) getFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
+	ref, err := refOf(r, p)
+	if err != nil {
+		return err
+	}
+	f, err := a.Functions.Get(r.Context(), p, ref)
+	if err != nil {
+		return err
+	}
+	return a.writeFunction(w, r, p, f, http.StatusOK)
+}
+
+// writeFunction answers with one function, its code included if it is text.
+func (a *api) writeFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal, f *nimbus.Function, status int) error {
+	out := newFunctionJSON(f)
+	// A key may be allowed to write and not to read; it knows the code already.
+	if f.Version.Package.Inline != "" && p.Can(nimbus.ScopeRead) {
+		code, err := a.Functions.Code(r.Context(), p, function.Ref{Namespace: f.Namespace, Function: f.ID.String()})
+		if err != nil {
+			return err
+		}
+		out.Code = code
+	}
+	return writeJSON(w, status, out)
+}
+
+func (a *api) deleteFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
+	ref, err := refOf(r, p)
+	if err != nil {
+		return err
+	}
+	if err := a.Functions.Delete(r.Context(), p, ref); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *api) listFunctions(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
+	query := r.URL.Query()
+	q := function.Query{Name: query.Get("name"), Tags: query[tagsParam], Runtime: query.Get("runtime")}
+	var err error
+	if q.Namespace, err = namespaceOf(r, p); err != nil {
+		return err
+	}
+	if q.Status, err = choiceOf(r, "status", nimbus.Statuses()); err != nil {
+		return err
+	}
+	if q.Page, err = pageOf(r); err != nil {
+		return err
+	}
+	list, err := a.Functions.List(r.Context(), p, q)
+	if err != nil {
+		return err
+	}
+	return writeList(w, list, func(f nimbus.Function) functionJSON { return newFunctionJSON(&f) })
+}
+
+// refOf returns the function a request's path names.
+func refOf(r *http.Request, p nimbus.Principal) (function.Ref, error) {
+	namespace, err := namespaceOf(r, p)
+	return function.Ref{Namespace: namespace, Function: r.PathValue("id")}, err
+}
+
+// listJSON is one page of a list.
+type listJSON[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Asks for the next page; absent on the last."`
+}
+
+func writeList[T, J any](w http.ResponseWriter, list nimbus.List[T], show func(T) J) error {
+	out := listJSON[J]{Items: make([]J, len(list.Items)), NextCursor: list.Next}
+	for i, item := range list.Items {
+		out.Items[i] = show(item)
+	}
+	return writeJSON(w, http.StatusOK, out)
+}

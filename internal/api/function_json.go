@@ -1,0 +1,135 @@
+package api
+
+import (
+	"time"
+
+	"nimbus"
+	"nimbus/internal/function"
+)
+
+// functionJSON is a function as answers show it.
+type functionJSON struct {
+	ID             string            `json:"id"`
+	Name           string            `json:"name"`
+	Namespace      string            `json:"namespace"`
+	Description    string            `json:"description"`
+	Runtime        string            `json:"runtime" doc:"Resolved: python3.11, never python3."`
+	Handler        string            `json:"handler"`
+	Code           string            `json:"code,omitempty" doc:"The code, if it was given as text; absent in lists."`
+	CodeHash       string            `json:"code_hash" doc:"SHA-256 of the stored archive, in hex."`
+	MemoryMB       int64             `json:"memory_mb"`
+	TimeoutSec     int64             `json:"timeout_sec"`
+	EnvVars        map[string]string `json:"env_vars"`
+	Status         nimbus.Status     `json:"status" enum:"building,active,failed,inactive"`
+	StatusMessage  string            `json:"status_message" doc:"Why the function, or its last update, failed."`
+	Version        int64             `json:"version"`
+	Tags           []string          `json:"tags"`
+	MaxConcurrency int               `json:"max_concurrency" doc:"Calls at once; 0 is unbounded."`
+	IdleTimeout    string            `json:"idle_timeout" doc:"As 2m0s; 0s is the pool's."`
+	CPUMilli       int               `json:"cpu_milli" doc:"Thousandths of a core; 0 is in proportion to memory."`
+	TmpMB          int64             `json:"tmp_mb"`
+	Driver         string            `json:"driver"`
+	Capture        string            `json:"capture" enum:"none,errors,sampled,all"`
+	EventFormat    string            `json:"event_format" enum:"v2,raw"`
+	CreatedAt      time.Time         `json:"created_at"`
+	UpdatedAt      time.Time         `json:"updated_at"`
+}
+
+func newFunctionJSON(f *nimbus.Function) functionJSON {
+	s := f.Version.Settings
+	out := functionJSON{
+		ID: f.ID.String(), Name: f.Name, Namespace: f.Namespace,
+		Description: s.Description, Runtime: s.Runtime, Handler: s.Handler,
+		CodeHash: f.Version.Package.Hash,
+		MemoryMB: s.Memory / nimbus.MiB, TimeoutSec: int64(s.Timeout / time.Second), TmpMB: s.Tmp / nimbus.MiB,
+		EnvVars: s.Env, Tags: s.Tags,
+		Status: f.Status, StatusMessage: f.StatusMessage, Version: f.Version.Number,
+		MaxConcurrency: s.MaxConcurrency, IdleTimeout: s.IdleTimeout.String(), CPUMilli: s.CPUMilli,
+		Driver: s.Driver, Capture: string(s.Capture), EventFormat: string(s.EventFormat),
+		CreatedAt: f.CreatedAt.UTC(), UpdatedAt: f.UpdatedAt.UTC(),
+	}
+	if out.EnvVars == nil {
+		out.EnvVars = map[string]string{}
+	}
+	if out.Tags == nil {
+		out.Tags = []string{}
+	}
+	return out
+}
+
+// functionInput is what a request says about a function. What it leaves out is the default on create, and
+// unchanged on update.
+type functionInput struct {
+	Name           *string           `json:"name,omitempty" doc:"Of a new function; it can't be changed." pattern:"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"`
+	Description    *string           `json:"description,omitempty"`
+	Runtime        *string           `json:"runtime,omitempty" doc:"python3.11, python3, or nothing: inferred from the code."`
+	Handler        *string           `json:"handler,omitempty" doc:"handler.handle is the function handle in handler.py."`
+	Code           *string           `json:"code,omitempty" doc:"The code as text; excludes an archive."`
+	MemoryMB       *int64            `json:"memory_mb,omitempty"`
+	TimeoutSec     *int64            `json:"timeout_sec,omitempty"`
+	EnvVars        map[string]string `json:"env_vars,omitempty" doc:"All of them: what was there is replaced."`
+	Tags           []string          `json:"tags,omitempty" doc:"All of them: what was there is replaced."`
+	MaxConcurrency *int              `json:"max_concurrency,omitempty" doc:"Calls at once; 0 is unbounded."`
+	IdleTimeout    *string           `json:"idle_timeout,omitempty" doc:"A Go duration, as 2m; 0s is the pool's."`
+	CPUMilli       *int              `json:"cpu_milli,omitempty" doc:"Thousandths of a core; 0 is in proportion to memory."`
+	TmpMB          *int64            `json:"tmp_mb,omitempty"`
+	Driver         *string           `json:"driver,omitempty"`
+	Capture        *string           `json:"capture,omitempty" enum:"none,errors,sampled,all"`
+	EventFormat    *string           `json:"event_format,omitempty" enum:"v2,raw"`
+	Status         *string           `json:"status,omitempty" doc:"Of an update only." enum:"active,inactive"`
+}
+
+// useCase returns the input of the use case, which checks the values.
+func (in *functionInput) useCase() (function.Input, error) {
+	out := function.Input{
+		Description: in.Description, Runtime: in.Runtime, Handler: in.Handler, Code: in.Code,
+		MemoryMB: in.MemoryMB, TimeoutSec: in.TimeoutSec, EnvVars: in.EnvVars, Tags: in.Tags,
+		MaxConcurrency: in.MaxConcurrency, CPUMilli: in.CPUMilli, TmpMB: in.TmpMB, Driver: in.Driver,
+		Capture:     (*nimbus.Capture)(in.Capture),
+		EventFormat: (*nimbus.EventFormat)(in.EventFormat),
+		Status:      (*nimbus.Status)(in.Status),
+	}
+	if in.IdleTimeout != nil {
+		d, err := time.ParseDuration(*in.IdleTimeout)
+		if err != nil {
+			var invalid nimbus.Invalid
+			invalid.Add("idle_timeout", "must be a duration, as 90s or 2m")
+			return out, invalid.Err()
+		}
+		out.IdleTimeout = &d
+	}
+	return out, nil
+}
+
+const (
+	setByNimbus  = "is set by Nimbus"
+	notSupported = "is not supported by this version of Nimbus"
+)
+
+// refusedFields are the names a request may not give, and why: what Nimbus sets itself, and what it can't do
+// yet.
+func refusedFields() map[string]string {
+	refused := map[string]string{
+		"namespace": "is chosen by ?namespace= or the header " + namespaceHeader,
+	}
+	for _, name := range []string{"id", "code_hash", "status_message", "version", "created_at", "updated_at"} {
+		refused[name] = setByNimbus
+	}
+	for _, name := range []string{"binary", "cron_expression", "http_path", "http_methods", "instance_concurrency",
+		"min_instances", "environment", "package", "image_url", "layers", "secrets", "egress", "retry"} {
+		refused[name] = notSupported
+	}
+	return refused
+}
+
+func refusedOnCreate() map[string]string {
+	refused := refusedFields()
+	refused["status"] = "can be changed by an update only; a new function is active"
+	return refused
+}
+
+func refusedOnUpdate() map[string]string {
+	refused := refusedFields()
+	refused["name"] = "can't be changed"
+	return refused
+}

@@ -1,0 +1,272 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"mime/multipart"
+	"net/textproto"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nimbus"
+	"nimbus/internal/function"
+)
+
+func TestCreateFunction(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	w := request{method: "POST", path: "/api/v1/functions?namespace=team", body: `{"name":"hello","code":"x","memory_mb":512,
+		"env_vars":{},"tags":["a"],"idle_timeout":"90s","capture":"all","description":null}`}.send(t, f)
+	if w.Code != 201 || w.Header().Get("Location") != "/api/v1/functions/"+testID(1).String()+"?namespace=default" {
+		t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	want := function.Input{Code: new("x"), MemoryMB: new(int64(512)), EnvVars: map[string]string{}, Tags: []string{"a"},
+		IdleTimeout: new(90 * time.Second), Capture: new(nimbus.CaptureAll)}
+	if diff := cmp.Diff(want, f.function); diff != "" || f.name != "hello" || f.namespace != "team" {
+		t.Errorf("%s in %s (-want +got):\n%s", f.name, f.namespace, diff)
+	}
+}
+
+func TestUpdateChangesOnlyWhatIsGiven(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	w := request{method: "PUT", path: "/api/v1/functions/hello", body: `{"status":"inactive"}`}.send(t, f)
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if diff := cmp.Diff(function.Input{Status: new(nimbus.StatusInactive)}, f.function); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if f.ref != (function.Ref{Namespace: "default", Function: "hello"}) {
+		t.Errorf("changed %+v", f.ref)
+	}
+}
+
+func TestDeleteFunction(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	w := request{method: "DELETE", path: "/api/v1/functions/hello", headers: map[string]string{"X-Nimbus-Namespace": "team"}}.send(t, f)
+	if w.Code != 204 || w.Body.Len() != 0 || f.ref != (function.Ref{Namespace: "team", Function: "hello"}) {
+		t.Errorf("%d %q, deleted %+v", w.Code, w.Body, f.ref)
+	}
+}
+
+func TestListFunctions(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	w := request{method: "GET", path: "/api/v1/functions?name=he&tags=a&tags=b&runtime=python3.11&status=active&limit=7&cursor=c"}.send(t, f)
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	want := function.Query{Namespace: "default", Name: "he", Tags: []string{"a", "b"}, Runtime: "python3.11",
+		Status: nimbus.StatusActive, Page: nimbus.Page{Limit: 7, Cursor: "c"}}
+	if diff := cmp.Diff(want, f.query); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestBadFunctionBodies(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]struct {
+		code   nimbus.Code
+		field  string
+		detail string
+	}{
+		``:                                {nimbus.CodeBadRequest, "", "empty"},
+		`[]`:                              {nimbus.CodeBadRequest, "", "object"},
+		`null`:                            {nimbus.CodeBadRequest, "", "object"},
+		"{\n\"name\": hello}":             {nimbus.CodeBadRequest, "", "line 2, column 9"},
+		`{"name":"hello"`:                 {nimbus.CodeBadRequest, "", "unexpected end"},
+		`{"name":"hello"} more`:           {nimbus.CodeBadRequest, "", "column 18"},
+		"{\"name\":\"\xff\"}":             {nimbus.CodeBadRequest, "", "UTF-8"},
+		`{}`:                              {nimbus.CodeInvalid, "name", "required"},
+		`{"name":"a","memory":1}`:         {nimbus.CodeInvalid, "memory", "is no field here"},
+		`{"name":"a","memry_mb":1}`:       {nimbus.CodeInvalid, "memry_mb", "did you mean memory_mb?"},
+		`{"name":"a","Memory_MB":1}`:      {nimbus.CodeInvalid, "Memory_MB", "did you mean memory_mb?"},
+		`{"name":"a","memory_mb":"1"}`:    {nimbus.CodeInvalid, "memory_mb", "must be a whole number"},
+		`{"name":"a","memory_mb":1.5}`:    {nimbus.CodeInvalid, "memory_mb", "must be a whole number"},
+		`{"name":"a","memory_mb":1e99}`:   {nimbus.CodeInvalid, "memory_mb", "must be a whole number"},
+		`{"name":5}`:                      {nimbus.CodeInvalid, "name", "must be a string"},
+		`{"name":"a","tags":"x"}`:         {nimbus.CodeInvalid, "tags", "must be an array"},
+		`{"name":"a","env_vars":{"A":1}}`: {nimbus.CodeInvalid, "env_vars", "must be an object"},
+		`{"name":"a","idle_timeout":"x"}`: {nimbus.CodeInvalid, "idle_timeout", "duration"},
+		`{"name":"a","retry":{}}`:         {nimbus.CodeInvalid, "retry", "not supported"},
+		`{"name":"a","http_path":"/"}`:    {nimbus.CodeInvalid, "http_path", "not supported"},
+		`{"name":"a","version":1}`:        {nimbus.CodeInvalid, "version", "set by Nimbus"},
+		`{"name":"a","namespace":"b"}`:    {nimbus.CodeInvalid, "namespace", "?namespace="},
+		`{"name":"a","status":"active"}`:  {nimbus.CodeInvalid, "status", "update"},
+		`{"name":"` + strings.Repeat("x", int(jsonLimit(testLimits()))) + `"}`: {nimbus.CodeTooLarge, "", "KiB"},
+	} {
+		w := request{method: "POST", path: "/api/v1/functions", body: body}.send(t, &fakes{})
+		d := problemOf(t, w)
+		text := d.Detail
+		if want.field != "" {
+			if len(d.Errors) != 1 || d.Errors[0].Field != want.field {
+				t.Errorf("%.60q: fields %v", body, d.Errors)
+				continue
+			}
+			text = d.Errors[0].Detail
+		}
+		if d.Code != want.code || !strings.Contains(text, want.detail) {
+			t.Errorf("%.60q: %+v", body, d)
+		}
+	}
+	w := request{method: "PUT", path: "/api/v1/functions/a", body: `{"name":"b"}`}.send(t, &fakes{})
+	if d := problemOf(t, w); len(d.Errors) != 1 || d.Errors[0].Field != "name" {
+		t.Errorf("a new name: %+v", d)
+	}
+}
+
+func TestEveryFieldNotBuiltIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	// The names are those of the function's JSON in the surface document that are not settable yet.
+	for _, name := range strings.Split("binary,cron_expression,http_path,http_methods,instance_concurrency,min_instances,"+
+		"environment,package,image_url,layers,secrets,egress,retry", ",") {
+		w := request{method: "PUT", path: "/api/v1/functions/a", body: fmt.Sprintf("{%q:1}", name)}.send(t, &fakes{})
+		if d := problemOf(t, w); w.Code != 422 || len(d.Errors) != 1 || d.Errors[0].Field != name {
+			t.Errorf("%s: %d %+v", name, w.Code, d)
+		}
+	}
+}
+
+func TestContentTypes(t *testing.T) {
+	t.Parallel()
+	for contentType, want := range map[string]int{
+		"":                                  201,
+		"application/json":                  201,
+		"application/json; charset=utf-8":   201,
+		"application/vnd.nimbus+json":       201,
+		"application/x-www-form-urlencoded": 415,
+		"text/plain":                        415,
+		";;":                                415,
+	} {
+		q := request{method: "POST", path: "/api/v1/functions", body: `{"name":"a"}`, headers: map[string]string{}}
+		if contentType != "" {
+			q.headers["Content-Type"] = contentType
+		}
+		if w := q.send(t, &fakes{}); w.Code != want {
+			t.Errorf("%q: %d %s", contentType, w.Code, w.Body)
+		}
+	}
+}
+
+// part is one part of a form.
+type part struct{ name, file, contentType, data string }
+
+func formRequest(t *testing.T, method, path string, parts ...part) request {
+	t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for _, p := range parts {
+		disposition := fmt.Sprintf("form-data; name=%q", p.name)
+		if p.file != "" {
+			disposition += fmt.Sprintf("; filename=%q", p.file)
+		}
+		header := textproto.MIMEHeader{"Content-Disposition": {disposition}}
+		if p.contentType != "" {
+			header.Set("Content-Type", p.contentType)
+		}
+		w, err := form.CreatePart(header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(p.data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return request{method: method, path: path, body: body.String(), headers: map[string]string{"Content-Type": form.FormDataContentType()}}
+}
+
+func TestForms(t *testing.T) {
+	t.Parallel()
+	settings := part{name: "function", contentType: "application/json", data: `{"name":"hello","memory_mb":512,"tags":["a"]}`}
+	zip := part{name: "code", file: "code.zip", contentType: "application/zip", data: "PK\x03\x04rest"}
+	for name, c := range map[string]struct {
+		parts   []part
+		want    function.Input
+		archive string
+	}{
+		"settings and zip": {[]part{settings, zip}, function.Input{MemoryMB: new(int64(512)), Tags: []string{"a"}}, zip.data},
+		"zip first":        {[]part{zip, settings}, function.Input{MemoryMB: new(int64(512)), Tags: []string{"a"}}, zip.data},
+		"settings as file": {[]part{{name: "function", file: "f.json", data: settings.data}, zip}, function.Input{MemoryMB: new(int64(512)), Tags: []string{"a"}}, zip.data},
+		"zip by its bytes": {[]part{{name: "name", data: "hello"}, {name: "code", file: "blob", data: "PK\x03\x04"}}, function.Input{}, "PK\x03\x04"},
+		"broken zip":       {[]part{{name: "name", data: "hello"}, {name: "code", file: "a.zip", data: "oops"}}, function.Input{}, "oops"},
+		"fields": {[]part{{name: "name", data: "hello"}, {name: "memory_mb", data: "512"}, {name: "description", data: "5"},
+			{name: "tags", data: "a"}, {name: "tags", data: "b"}, {name: "env_vars", data: `{"A":"1"}`}, {name: "code", data: "def f(): pass"}},
+			function.Input{MemoryMB: new(int64(512)), Description: new("5"), Tags: []string{"a", "b"}, EnvVars: map[string]string{"A": "1"}, Code: new("def f(): pass")}, ""},
+		"tags as json": {[]part{{name: "name", data: "hello"}, {name: "tags", data: `["a","b"]`}}, function.Input{Tags: []string{"a", "b"}}, ""},
+		"source file":  {[]part{{name: "name", data: "hello"}, {name: "code", file: "handler.py", data: "def f(): pass"}}, function.Input{Code: new("def f(): pass")}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fakes{}
+			w := formRequest(t, "POST", "/api/v1/functions", c.parts...).send(t, f)
+			if w.Code != 201 {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			f.function.Archive = nil
+			if diff := cmp.Diff(c.want, f.function); diff != "" || string(f.archive) != c.archive || f.name != "hello" {
+				t.Errorf("%s, archive %q (-want +got):\n%s", f.name, f.archive, diff)
+			}
+		})
+	}
+}
+
+func TestBadForms(t *testing.T) {
+	t.Parallel()
+	name := part{name: "name", data: "hello"}
+	for title, c := range map[string]struct {
+		parts  []part
+		status int
+	}{
+		"unknown field":      {[]part{name, {name: "memory", data: "1"}}, 422},
+		"wrong type":         {[]part{name, {name: "memory_mb", data: "lots"}}, 422},
+		"not supported":      {[]part{name, {name: "cron_expression", data: "* * * * *"}}, 422},
+		"no name":            {[]part{{name: "code", data: "x"}}, 422},
+		"settings not JSON":  {[]part{{name: "function", data: "{"}}, 400},
+		"name twice":         {[]part{name, {name: "function", data: `{"name":"b"}`}}, 400},
+		"code twice":         {[]part{name, {name: "code", data: "x"}, {name: "code", file: "c.zip", data: "PK\x03\x04"}}, 400},
+		"code binary":        {[]part{name, {name: "code", file: "a.out", data: "\x7fELF\xff"}}, 400},
+		"archive too large":  {[]part{name, {name: "code", file: "c.zip", data: "PK" + strings.Repeat("x", 5000)}}, 413},
+		"two files of code":  {[]part{name, {name: "code", file: "c.zip", data: "PK"}, {name: "code", file: "d.zip", data: "PK"}}, 400},
+		"repeated, no array": {[]part{name, {name: "handler", data: "a"}, {name: "handler", data: "b"}}, 422},
+	} {
+		w := formRequest(t, "POST", "/api/v1/functions", c.parts...).send(t, &fakes{})
+		if d := problemOf(t, w); w.Code != c.status {
+			t.Errorf("%s: %d %+v", title, w.Code, d)
+		}
+	}
+	torn := formRequest(t, "POST", "/api/v1/functions", name)
+	torn.body = torn.body[:len(torn.body)-8]
+	if w := torn.send(t, &fakes{}); w.Code != 400 {
+		t.Errorf("torn: %d %s", w.Code, w.Body)
+	}
+}
+
+func FuzzDecodeFunction(f *testing.F) {
+	f.Add([]byte(`{"name":"a","memory_mb":512,"tags":["x"],"env_vars":{"A":"1"}}`))
+	f.Add([]byte(`{"name":null,"tags":null}`))
+	f.Add([]byte("{\n\"name\": }"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		fields, err := parseObject(body)
+		if err != nil {
+			if nimbus.CodeOf(err) != nimbus.CodeBadRequest {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		in, err := decodeFields[functionInput](fields, refusedFields())
+		if err == nil {
+			_, err = in.useCase()
+		}
+		if err != nil && nimbus.CodeOf(err) != nimbus.CodeInvalid {
+			t.Fatalf("%v", err)
+		}
+	})
+}
