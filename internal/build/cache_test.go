@@ -7,18 +7,15 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"nimbus"
-	"nimbus/internal/testenv"
 )
 
 func TestTreeIsSharedAndReadOnly(t *testing.T) {
@@ -44,34 +41,6 @@ func TestTreeIsSharedAndReadOnly(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "l")); err != nil || string(got) != "x" {
 		t.Errorf("through the link: %q, %v", got, err)
-	}
-}
-
-func TestTreeIsReadableByAnyUser(t *testing.T) {
-	t.Parallel()
-	testenv.RequireRoot(t)
-	root, err := os.MkdirTemp("", "nimbus-build-") // the parents of t.TempDir are closed to others
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	if err := os.Chmod(root, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b := newBenchAt(t, root, nimbus.DefaultLimits())
-	dir, err := b.cache.Dir(t.Context(), b.build(t, member{name: "d/a.py", body: "a", mode: 0o600}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/bin/cat", filepath.Join(dir, "d/a.py"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "a" {
-		t.Errorf("nobody reads %q, %v", out, err)
-	}
-	cmd = exec.Command("/bin/sh", "-c", "echo x > "+filepath.Join(dir, "d/new"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	if cmd.Run() == nil {
-		t.Error("nobody writes into the tree")
 	}
 }
 

@@ -84,6 +84,40 @@ func roundTrip(t *testing.T, tree *tree) {
 	}
 }
 
+// The order and the directories of an archive are no part of its package.
+func TestOrderDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[ab]/[ab]/[a-d]|[c-f]`), 1, 8, rapid.ID[string]).Draw(rt, "names")
+		members := make([]member, len(names))
+		for i, name := range names {
+			members[i] = member{name: name, body: rapid.String().Draw(rt, "body")}
+		}
+		other := rapid.Permutation(members).Draw(rt, "order")
+		for _, dir := range []string{"a/", "a/a/", "b/"} {
+			used := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, dir) })
+			if used && rapid.Bool().Draw(rt, "list "+dir) {
+				other = append(other, member{name: dir})
+			}
+		}
+		if !bytes.Equal(packed(rt, makeZip(t, members...)), packed(rt, makeZip(t, other...))) {
+			rt.Errorf("%v and %v are different packages", members, other)
+		}
+	})
+}
+
+func packed(t *rapid.T, archive []byte) []byte {
+	tree, err := readZip(bytes.NewReader(archive), int64(len(archive)), nimbus.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := pack(t.Context(), &out, tree); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 // isPlain reports whether text can be shown in a terminal and a log as it is.
 func isPlain(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
