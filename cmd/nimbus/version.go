@@ -35,7 +35,10 @@ func newVersionCommand(c *cli) *cobra.Command {
 			err = c.progress(cmd.Context(), "asking "+api.Server(), func(ctx context.Context) error {
 				ctx, cancel := context.WithTimeout(ctx, versionTime)
 				defer cancel()
-				v.Server, err = api.ServerVersion(ctx)
+				var health *client.Health
+				if health, err = api.Health(ctx); err == nil {
+					v.Server = health.Version
+				}
 				return err
 			})
 			// No server is no failure: this program's version is known all the same.
