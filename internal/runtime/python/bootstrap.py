@@ -114,12 +114,12 @@ def after_fork():
 
 
 def serve(fd):
-    """Serves one instance over fd, in a process that prepare() was called in. Never returns."""
+    """Serves one instance over fd, in a child of a process that called prepare(). Never returns."""
     after_fork()
     gc.enable()
     _warm()
     channel = Channel(fd)
-    channel.send(HELLO, 0, _hello())
+    channel.send(HELLO, 0, _dumps({"version": VERSION, "runtime": "python%d.%d" % sys.version_info[:2]}).encode())
     Runtime(channel).run()
 
 
@@ -297,28 +297,26 @@ class Runtime:
         self._loop = None
 
     def run(self):
-        while True:
-            frame = None  # not kept while the instance is idle
-            try:
-                frame = self._channel.read()
-            except BaseException as e:
-                self._end_if_cut_off(e)
-                traceback.print_exc()  # a signal handler of the user's raised while the instance was idle
-                continue
-            try:
-                self.handle(*frame)
-            except (EOFError, OSError) as e:
-                self._end_if_cut_off(e)
-                raise
-
-    def _end_if_cut_off(self, error):
-        """Ends the process if error says that the connection is of no more use."""
-        if isinstance(error, (EOFError, ConnectionError)):
+        """Serves until the connection or the process ends. Never returns."""
+        try:
+            while True:
+                self.handle(*self._next())
+        except (EOFError, ConnectionError):
             os._exit(0)  # the platform is gone
-        if isinstance(error, OSError) and error.errno is not None:
-            print("the connection to the platform was closed from inside:", error, file=sys.__stderr__)
-            _flush()
-            os._exit(1)
+        except BaseException:
+            traceback.print_exc()
+        _flush()
+        os._exit(1)
+
+    def _next(self):
+        """Waits for a frame. A signal handler of the user's may raise meanwhile; that ends nothing."""
+        while True:
+            try:
+                return self._channel.read()
+            except BaseException as e:
+                if isinstance(e, EOFError) or isinstance(e, OSError) and e.errno is not None:
+                    raise
+                traceback.print_exc()
 
     def handle(self, kind, number, payload):
         """Acts on one frame."""
@@ -443,7 +441,11 @@ class Runtime:
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._loop)
-        return self._loop.run_until_complete(_coroutine(awaitable))
+
+        async def run():
+            return await awaitable
+
+        return self._loop.run_until_complete(run())
 
     def _answer_error(self, number, meta):
         try:
@@ -703,14 +705,6 @@ def stack(error):
         half = MAX_STACK // 2
         lines[half:-half] = ["  ... %d lines left out ..." % (len(lines) - 2 * half)]
     return [line[:MAX_STACK_LINE] for line in lines]
-
-
-async def _coroutine(awaitable):
-    return await awaitable
-
-
-def _hello():
-    return json.dumps({"version": VERSION, "runtime": "python%d.%d" % sys.version_info[:2]}).encode()
 
 
 def _flush():
