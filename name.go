@@ -5,8 +5,8 @@ const NameRule = "must be 1 to 64 letters, digits, _ and -, begin with a letter 
 
 const maxName = 64
 
-// ValidName reports whether s can name a function, a namespace or an API key. Names are compared without
-// regard to case. One shaped like an id would hide the thing that has that id.
+// ValidName reports whether s can name a function, a namespace or an API key. A name shaped like an id would
+// hide the thing that has that id.
 func ValidName(s string) bool {
 	if s == "" || len(s) > maxName {
 		return false
