@@ -25,8 +25,8 @@ func TestConversation(t *testing.T) {
 		t.Fatalf("init: %+v, %v", meta, err)
 	}
 	results := make(map[string][]byte)
-	for _, size := range []int{1, 100, copyBelow, copyBelow + 1, readBuffer, firstStep, 1 << 20, 6 << 20} {
-		event := strings.Repeat("x", size)
+	for n, size := range []int{1, 100, copyBelow, copyBelow + 1, readBuffer, firstStep, 1 << 20, 6 << 20} {
+		event := strings.Repeat(fmt.Sprint(n), size)
 		meta, result, err := c.Exec(ctx, &ExecMeta{RequestID: "r"}, []byte(event), nil)
 		if err != nil || !meta.OK {
 			t.Fatalf("exec of %d bytes: %+v, %v", size, meta, err)
