@@ -56,7 +56,7 @@ func (t *table) flush() error {
 	return t.w.Flush()
 }
 
-// oneLine shows what would move the cursor as Go writes it.
+// oneLine has spaces where text would move the cursor.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
