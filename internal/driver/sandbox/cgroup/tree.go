@@ -101,35 +101,31 @@ type Swept struct {
 
 // Sweep ends every process in the tree and removes the tree. It is called before Setup.
 func (t *Tree) Sweep(ctx context.Context) (Swept, error) {
-	var swept Swept
-	var names, seen []string
+	var groups []string
+	names := make(map[string]bool) // a group is one whatever the number of hierarchies it is in
 	for _, h := range t.system.hierarchies() {
-		dir := filepath.Join(h.dir, t.path)
-		groups, err := below(dir)
+		top := filepath.Join(h.dir, t.path)
+		found, err := below(top)
 		if err != nil {
-			return swept, fmt.Errorf("sweep cgroups: %w", err)
+			return Swept{}, fmt.Errorf("sweep cgroups: %w", err)
 		}
-		for _, group := range groups {
-			n, err := killAll(ctx, group)
-			if err != nil {
-				return swept, fmt.Errorf("sweep cgroups: %w", err)
-			}
-			swept.Processes += n
-			name, _ := filepath.Rel(dir, group)
-			if !slices.Contains(seen, name) {
-				seen = append(seen, name)
-			}
-			names = append(names, group)
+		for _, dir := range found {
+			names[strings.TrimPrefix(dir, top)] = true
 		}
+		groups = append(groups, found...)
 	}
-	for _, group := range names {
-		if err := rmdir(ctx, group); err != nil {
+	killed, err := killAll(ctx, groups)
+	swept := Swept{Processes: killed, Groups: len(names)}
+	if err != nil {
+		return swept, fmt.Errorf("sweep cgroups: %w", err)
+	}
+	for _, dir := range groups {
+		if err := rmdir(ctx, dir); err != nil {
 			return swept, fmt.Errorf("sweep cgroups: %w", err)
 		}
 	}
-	swept.Groups = len(seen)
 	for _, h := range t.system.hierarchies() {
-		_ = os.Remove(filepath.Join(h.dir, "nimbus"))
+		_ = os.Remove(filepath.Join(h.dir, "nimbus")) // other installations may have theirs in it
 	}
 	return swept, nil
 }

@@ -50,39 +50,49 @@ func rmdir(ctx context.Context, dir string) error {
 	return nil
 }
 
-// killAll ends every process of a group, the caller's excepted, frozen or not, and returns how many there
-// were.
-func killAll(ctx context.Context, dir string) (int, error) {
+// killAll ends every process of the groups, the caller's excepted, and returns how many there were when none
+// is left.
+func killAll(ctx context.Context, groups []string) (int, error) {
 	killed := make(map[int]bool)
 	err := await(ctx, func() (bool, error) {
-		pids, err := readPIDs(dir)
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return true, nil
-			}
-			return false, err
-		}
 		left := 0
-		for _, pid := range pids {
-			if pid == os.Getpid() {
-				continue
-			}
-			left++
-			killed[pid] = true
-			if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		for _, dir := range groups {
+			pids, err := readPIDs(dir)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return false, err
 			}
-		}
-		// A v1 freezer holds even SIGKILL back. Only groups of freezers have the file.
-		if _, err := os.Stat(filepath.Join(dir, "freezer.state")); err == nil && left > 0 {
-			if err := write("THAWED", dir, "freezer.state"); err != nil {
-				return false, err
+			for _, pid := range pids {
+				if pid == os.Getpid() {
+					continue
+				}
+				left++
+				killed[pid] = true
+				if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+					return false, err
+				}
 			}
 		}
-		return left == 0, nil
+		if left == 0 {
+			return true, nil
+		}
+		return false, thawAll(groups)
 	})
 	if err != nil {
-		return len(killed), fmt.Errorf("end the processes of %s: %w", dir, err)
+		return len(killed), fmt.Errorf("end what is left in cgroups: %w", err)
 	}
 	return len(killed), nil
+}
+
+// thawAll lets the signals reach frozen processes: a v1 freezer holds even SIGKILL back. Only the groups of a
+// freezer have the file.
+func thawAll(groups []string) error {
+	for _, dir := range groups {
+		if _, err := os.Stat(filepath.Join(dir, "freezer.state")); err != nil {
+			continue
+		}
+		if err := write("THAWED", dir, "freezer.state"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
