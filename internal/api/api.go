@@ -134,6 +134,7 @@ func New(services Services, identity transport.Identity, problems *problem.Write
 	for _, op := range functionURLs(doc.Components.Schemas) {
 		doc.AddOperation(op)
 	}
+	settle(doc.Components.Schemas)
 	// Few ask for these, and a server's start need not wait for them.
 	a.document = sync.OnceValues(func() ([]byte, error) { return json.MarshalIndent(doc, "", "  ") })
 	a.page = sync.OnceValues(func() ([]byte, error) { return referencePage(doc) })

@@ -56,6 +56,21 @@ func newRegistry() huma.Registry {
 	})
 }
 
+// settle makes the schemas say what is so: arrays are never null, and an answer may gain fields, while a
+// request may not have unknown ones.
+func settle(registry huma.Registry) {
+	for name, schema := range registry.Map() {
+		if !strings.HasSuffix(name, "Input") {
+			schema.AdditionalProperties = nil
+		}
+		for _, property := range schema.Properties {
+			if property.Type == huma.TypeArray {
+				property.Nullable = false
+			}
+		}
+	}
+}
+
 // schemaOf returns a reference to the schema of T.
 func schemaOf[T any](registry huma.Registry) *huma.Schema {
 	return registry.Schema(reflect.TypeFor[T](), true, "")

@@ -3,11 +3,16 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
+
+	"nimbus"
+	"nimbus/internal/obs"
 	"nimbus/internal/problem"
 )
 
@@ -168,6 +173,31 @@ func TestResultIsDocumentedAsItIs(t *testing.T) {
 		t.Errorf("answered %v, documented %v", have, names)
 	}
 }
+
+// TestEnumerationsAreTheDomains keeps the tags of the JSON types with the lists of the domain.
+func TestEnumerationsAreTheDomains(t *testing.T) {
+	t.Parallel()
+	reg := newRegistry()
+	for _, c := range []struct {
+		schema   *huma.Schema
+		field    string
+		declared []any
+	}{
+		{reg.Schema(reflect.TypeFor[functionJSON](), false, ""), "status", enum(nimbus.Statuses())},
+		{reg.Schema(reflect.TypeFor[functionJSON](), false, ""), "capture", enum(nimbus.Captures())},
+		{reg.Schema(reflect.TypeFor[functionJSON](), false, ""), "event_format", enum(nimbus.EventFormats())},
+		{reg.Schema(reflect.TypeFor[functionInput](), false, ""), "capture", enum(nimbus.Captures())},
+		{reg.Schema(reflect.TypeFor[functionInput](), false, ""), "event_format", enum(nimbus.EventFormats())},
+		{reg.Schema(reflect.TypeFor[invocationJSON](), false, ""), "status", enum(nimbus.InvocationStatuses())},
+		{reg.Schema(reflect.TypeFor[logLineJSON](), false, ""), "stream", enum([]string{obs.StreamStdout, obs.StreamStderr, obs.StreamPlatform})},
+	} {
+		if got := c.schema.Properties[c.field].Enum; !slices.Equal(got, c.declared) {
+			t.Errorf("%s: documented %v, declared %v", c.field, got, c.declared)
+		}
+	}
+}
+
+func enum[T ~string](values []T) []any { return oneOf(values).Enum }
 
 func TestReferencePage(t *testing.T) {
 	t.Parallel()

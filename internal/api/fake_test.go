@@ -94,6 +94,15 @@ func testInvocation() *nimbus.Invocation {
 	}
 }
 
+// What the fakes stand for.
+var (
+	_ Functions   = (*function.Service)(nil)
+	_ Invoker     = (*invoke.Service)(nil)
+	_ Invocations = (*invoke.Service)(nil)
+	_ Keys        = (*auth.Service)(nil)
+	_ Logs        = (*obs.LogStore)(nil)
+)
+
 type functions struct{ *fakes }
 
 func (f functions) take(p nimbus.Principal, in function.Input) (*nimbus.Function, error) {

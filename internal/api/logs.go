@@ -42,6 +42,11 @@ func (a *api) logs(w http.ResponseWriter, r *http.Request, p nimbus.Principal) e
 	if err != nil {
 		return err
 	}
+	if follow && !q.Until.IsZero() {
+		var invalid nimbus.Invalid
+		invalid.Add("until", "can't be followed to: leave it out, or follow")
+		return invalid.Err()
+	}
 	if follow && r.Method != http.MethodHead {
 		return a.followLogs(w, r, q)
 	}

@@ -75,6 +75,14 @@ func TestQueries(t *testing.T) {
 	}
 }
 
+func TestFollowedLogsHaveNoEnd(t *testing.T) {
+	t.Parallel()
+	w := request{method: "GET", path: "/api/v1/functions/a/logs?follow=true&until=1s"}.send(t, &fakes{})
+	if d := problemOf(t, w); len(d.Errors) != 1 || d.Errors[0].Field != "until" {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestPeriod(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodGet, "/?since=90s&until=2026-11-20T09:30:00%2B01:00", nil)

@@ -11,25 +11,28 @@ import (
 	"nimbus"
 )
 
+// trusted is how long a body may say it is to be given its memory at once. A longer one gets it as it comes,
+// so that headers alone can't take megabytes.
+const trusted = 64 << 10
+
 // ReadBody reads a request's body, at most limit bytes of it. Over the limit it is CodeTooLarge, naming the
 // bound; a body that breaks off is CodeBadRequest.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
+	switch {
+	case r.ContentLength > limit:
 		return nil, TooLarge("the body", limit)
-	}
-	if r.ContentLength == 0 {
+	case r.ContentLength == 0:
 		return nil, nil
+	case r.ContentLength > 0 && r.ContentLength <= trusted:
+		data := make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(r.Body, data); err != nil {
+			return nil, BodyError(r, err, limit)
+		}
+		return data, nil
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
-	var (
-		data []byte
-		err  error
-	)
-	if r.ContentLength > 0 {
-		data = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(body, data)
-	} else {
-		data, err = io.ReadAll(body)
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err == nil && r.ContentLength > int64(len(data)) {
+		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, BodyError(r, err, limit)

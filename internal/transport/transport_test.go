@@ -260,6 +260,19 @@ func TestReadBody(t *testing.T) {
 	}
 }
 
+func TestReadLongBody(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("x", trusted+1)
+	for length, code := range map[int64]nimbus.Code{trusted + 1: "", -1: "", trusted + 2: nimbus.CodeBadRequest} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
+		r.ContentLength = length
+		got, err := ReadBody(httptest.NewRecorder(), r, trusted+2)
+		if nimbus.CodeOf(err) != code || err == nil && string(got) != text {
+			t.Errorf("%d: %d bytes, %v", length, len(got), err)
+		}
+	}
+}
+
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("reset") }
