@@ -81,6 +81,14 @@ type calling struct {
 	showLog  bool
 }
 
+// missing adds the next step to the error of a function that isn't there.
+func (call *calling) missing(err error) error {
+	if call.input.Qualifier != "" {
+		return err // the version may be what is missing, and the error says so
+	}
+	return missing(err, "nimbus function list")
+}
+
 func (c *cli) invoke(ctx context.Context, call calling) error {
 	api, err := c.client()
 	if err != nil {
@@ -94,7 +102,7 @@ func (c *cli) invoke(ctx context.Context, call calling) error {
 		return err
 	})
 	if err != nil {
-		return missing(err, "nimbus function list")
+		return call.missing(err)
 	}
 	if c.output != formatTable {
 		return c.outcome(call, result, c.printDocument(result))
@@ -158,7 +166,7 @@ func (c *cli) invokeStream(ctx context.Context, call calling) error {
 		return c.printLine(streamed{Item: asJSON(data)})
 	})
 	if err != nil {
-		return missing(err, "nimbus function list")
+		return call.missing(err)
 	}
 	if c.output == formatTable {
 		return c.outcome(call, result, nil)
