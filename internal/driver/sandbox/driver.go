@@ -150,8 +150,9 @@ func (d *Driver) startBlank(ctx context.Context, spec driver.Spec) (*instance, e
 		return nil, err
 	}
 	defer d.starts.Done()
+	var failed *zygote
 	for try := 1; ; try++ {
-		z, err := n.zygote(ctx)
+		z, err := n.zygote(ctx, failed)
 		if err != nil {
 			return nil, err
 		}
@@ -159,16 +160,10 @@ func (d *Driver) startBlank(ctx context.Context, spec driver.Spec) (*instance, e
 		if err == nil {
 			return i, nil
 		}
-		if !errors.Is(err, errZygoteGone) || try == startTries || ctx.Err() != nil {
+		if !errors.Is(err, errZygoteGone) || try == startTries {
 			return nil, err
 		}
-		// The nursery may not have noticed yet that this one takes no more.
-		select {
-		case <-z.dead:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(recycleCheck):
-		}
+		failed = z
 	}
 }
 
@@ -232,6 +227,9 @@ func (i *instance) handshake(ctx context.Context, z *zygote) error {
 	_, err := i.conn.Handshake(waiting)
 	i.busy.Unlock()
 	if err == nil {
+		err = i.awaitBirth(waiting)
+	}
+	if err == nil {
 		return nil
 	}
 	if ctx.Err() == nil && waiting.Err() != nil {
@@ -253,6 +251,18 @@ func (i *instance) handshake(ctx context.Context, z *zygote) error {
 		return fmt.Errorf("%w: %s", exit, printed[strings.LastIndexByte(printed, '\n')+1:])
 	}
 	return exit
+}
+
+// awaitBirth waits for the zygote's word: a child may be quicker with its own.
+func (i *instance) awaitBirth(ctx context.Context) error {
+	select {
+	case <-i.born:
+		return nil
+	case <-i.exitKnown:
+		return wire.ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // newInstance makes all that an instance needs on the host. fds go with the fork request.
@@ -286,7 +296,7 @@ func (d *Driver) newInstance(spec driver.Spec) (*instance, []*os.File, error) {
 	}
 	i := &instance{
 		id: spec.ID, driver: d, group: made.group, meter: meter, socket: ours, conn: wire.NewConn(ours), output: output,
-		exitKnown: make(chan struct{}), done: make(chan struct{}), stop: make(chan struct{}),
+		born: make(chan struct{}), exitKnown: make(chan struct{}), done: make(chan struct{}), stop: make(chan struct{}),
 		pidfd: -1, resources: spec.Resources,
 	}
 	return i, append([]*os.File{theirs, streams[0], streams[1]}, made.join...), nil

@@ -39,7 +39,8 @@ type instance struct {
 	conn   *wire.Conn
 	output *output
 
-	exitKnown chan struct{} // closed by ended
+	born      chan struct{} // closed by forked
+	exitKnown chan struct{} // closed when the exit status is known and everything printed handed on
 	done      chan struct{}
 	stop      chan struct{} // closed by the first Stop
 
@@ -72,6 +73,7 @@ func (i *instance) forked(pidfd int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.pidfd = pidfd
+	close(i.born)
 	if i.stopping {
 		i.killLocked()
 	}

@@ -39,26 +39,25 @@ func newNursery(rt runtime.Runtime, s *spawner, free *slots, c Config) *nursery 
 		changed: make(chan struct{})}
 }
 
-// zygote returns the current zygote, waiting for one that is being started. When starting fails, so does it.
-func (n *nursery) zygote(ctx context.Context) (*zygote, error) {
-	n.mu.Lock()
-	z, changed := n.current, n.changed
-	n.mu.Unlock()
-	for z == nil {
+// zygote returns the current zygote, but not the one that just failed the caller, waiting for one that is
+// being started. When starting fails, so does it.
+func (n *nursery) zygote(ctx context.Context, failed *zygote) (*zygote, error) {
+	for waited := false; ; waited = true {
+		n.mu.Lock()
+		z, err, changed := n.current, n.failure, n.changed
+		n.mu.Unlock()
+		switch {
+		case z != nil && z != failed && !z.isDead():
+			return z, nil
+		case z == nil && err != nil && waited:
+			return nil, err
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		n.mu.Lock()
-		var err error
-		z, changed, err = n.current, n.changed, n.failure
-		n.mu.Unlock()
-		if z == nil && err != nil {
-			return nil, err
-		}
 	}
-	return z, nil
 }
 
 // publish makes z, or the reason that there is none, known to those who wait.
@@ -89,6 +88,7 @@ func (n *nursery) run(ctx context.Context) {
 		if previous != nil {
 			previous.retire()
 		}
+		n.log.Info("zygote takes over", "took", time.Since(z.born).Round(time.Millisecond))
 		n.watch(ctx, z)
 	}
 	n.publish(nil, errors.New("the driver is stopping"))
@@ -109,13 +109,11 @@ func (n *nursery) start(ctx context.Context) (*zygote, error) {
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
 	z, err := startZygote(ctx, n.spawner, n.runtime, base, n.config.Log)
 	if err != nil {
 		n.slots.give(base)
 		return nil, err
 	}
-	n.log.Info("zygote started", "took", time.Since(began).Round(time.Millisecond))
 	n.zygotes.Go(func() {
 		select {
 		case <-z.dead:

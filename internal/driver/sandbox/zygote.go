@@ -256,6 +256,16 @@ func (z *zygote) retire() {
 	}
 }
 
+// isDead reports whether the process is gone.
+func (z *zygote) isDead() bool {
+	select {
+	case <-z.dead:
+		return true
+	default:
+		return false
+	}
+}
+
 // made counts the forks asked for.
 func (z *zygote) made() int {
 	z.mu.Lock()

@@ -1,0 +1,153 @@
+package drivertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"nimbus"
+	"nimbus/internal/driver"
+)
+
+// callCases are about calls of an instance that is up.
+func callCases() []testCase {
+	return []testCase{
+		{"an exception is an outcome", func(t *testing.T, s *suite) {
+			i := s.claim(t, "raises")
+			for range 2 {
+				outcome, err := invoke(t, i, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r := outcome.Resp; r.OK || r.Type != "ValueError" || r.Message != "not today" || len(r.Stack) == 0 {
+					t.Errorf("outcome %+v", r)
+				}
+			}
+		}},
+		{"6 MB there and back", func(t *testing.T, s *suite) {
+			i := s.claim(t, "echo")
+			text := strings.Repeat("0123456789abcdef", int(6*nimbus.MiB/16)-1)
+			if got := call[string](t, i, text); got != text {
+				t.Errorf("%d bytes came back of %d", len(got), len(text))
+			}
+		}},
+		{"output comes before the result", func(t *testing.T, s *suite) {
+			var out transcript
+			i := s.claimWith(t, s.codeOf("say"), &out)
+			var want strings.Builder
+			for n := range 500 {
+				fmt.Fprintf(&want, "line %d\n", n)
+			}
+			for range 20 {
+				before := len(out.of(driver.Stdout))
+				call[string](t, i, 500)
+				if got := out.of(driver.Stdout)[before:]; got != want.String() {
+					t.Fatalf("%d bytes of output when the result came, want %d", len(got), want.Len())
+				}
+			}
+			if got := out.of(driver.Stderr); got != strings.Repeat("raw to stderr\n", 20) {
+				t.Errorf("stderr %q", got)
+			}
+		}},
+		{"a stream", func(t *testing.T, s *suite) {
+			i := s.claim(t, "stream")
+			c := newCall([]byte(`{"items": 100, "size": 100000}`)) // several windows of credit
+			c.Meta.Stream = true
+			var got int
+			c.Chunk = func(kind string, raw []byte) error {
+				if kind != "text" || !bytes.Equal(raw, bytes.Repeat([]byte("x"), 100000)) {
+					return fmt.Errorf("chunk %s of %d bytes", kind, len(raw))
+				}
+				got++
+				return nil
+			}
+			outcome, err := i.Invoke(t.Context(), c)
+			if err != nil || !outcome.Resp.OK || !outcome.Resp.Streamed || got != 100 {
+				t.Errorf("%d chunks, %+v, %v", got, outcome.Resp, err)
+			}
+		}},
+		{"a stream that nobody reads on", func(t *testing.T, s *suite) {
+			i := s.claim(t, "stream")
+			c := newCall([]byte(`{"items": 100, "size": 100000}`))
+			c.Meta.Stream = true
+			enough := errors.New("enough")
+			c.Chunk = func(string, []byte) error { return enough }
+			if _, err := i.Invoke(t.Context(), c); !errors.Is(err, enough) {
+				t.Errorf("error %v", err)
+			}
+			stopped(t, i)
+		}},
+		{"ping", func(t *testing.T, s *suite) {
+			i := s.claim(t, "echo")
+			for range 3 {
+				if err := i.Ping(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				call[any](t, i, 1)
+			}
+		}},
+		{"a call after a cancelled one is refused or right", func(t *testing.T, s *suite) {
+			i := s.claim(t, "echo")
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := i.Invoke(ctx, newCall([]byte("1"))); !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v", err)
+			}
+		}},
+		{"memory and processor time are measured", func(t *testing.T, s *suite) {
+			i := s.claim(t, "allocate")
+			outcome, err := invoke(t, i, 50*nimbus.MiB)
+			if err != nil || !outcome.Resp.OK {
+				t.Fatalf("%+v, %v", outcome.Resp, err)
+			}
+			if m := outcome.Memory; m.Peak < 50*nimbus.MiB || m.Peak > 128*nimbus.MiB {
+				t.Errorf("peak %+v", m)
+			}
+			if outcome.CPU <= 0 {
+				t.Errorf("cpu %s", outcome.CPU)
+			}
+			if outcome, err = invoke(t, i, 1); err != nil {
+				t.Fatal(err)
+			}
+			if m := outcome.Memory; !m.Instance && m.Peak > 40*nimbus.MiB {
+				t.Errorf("the peak %+v of a small call is that of the one before", m)
+			}
+			stats, err := i.Stats(t.Context())
+			if err != nil || stats.Memory <= 0 || stats.CPU <= 0 || stats.PIDs != 1 {
+				t.Errorf("stats %+v, %v", stats, err)
+			}
+		}},
+		{"pause and resume", func(t *testing.T, s *suite) {
+			i := s.claim(t, "tick")
+			pauser, ok := i.(driver.Pauser)
+			if !ok {
+				t.Skip("this driver freezes nothing")
+			}
+			call[int](t, i, "start")
+			for range 3 {
+				if err := pauser.Pause(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				before, err := i.Stats(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				after, err := i.Stats(t.Context())
+				if err != nil || after.CPU != before.CPU {
+					t.Errorf("a paused instance used %s, %v", after.CPU-before.CPU, err)
+				}
+				if err := pauser.Resume(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				call[int](t, i, "read")
+			}
+			if err := pauser.Pause(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			stopped(t, i) // a frozen one ends too
+		}},
+	}
+}

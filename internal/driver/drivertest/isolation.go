@@ -1,0 +1,150 @@
+package drivertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// facts is what suite.facts tells.
+type facts struct {
+	PID         int               `json:"pid"`
+	UID         int               `json:"uid"`
+	GID         int               `json:"gid"`
+	Groups      []int             `json:"groups"`
+	Status      map[string]string `json:"status"` // of /proc/self/status
+	Environment map[string]string `json:"environment"`
+	Processes   []int             `json:"processes"`
+	Directory   string            `json:"directory"`
+	Files       []int             `json:"files"`
+}
+
+// attempt is what came of something tried.
+type attempt struct {
+	Value any    `json:"value"`
+	Error string `json:"error"`
+	Text  string `json:"text"`
+}
+
+// isolationCases are about what an instance must not reach.
+func isolationCases() []testCase {
+	return []testCase{
+		{"an instance is nobody", func(t *testing.T, s *suite) {
+			f := call[facts](t, s.claim(t, "facts"), nil)
+			if f.UID == 0 || f.GID == 0 || len(f.Groups) > 0 {
+				t.Errorf("uid %d, gid %d, groups %v", f.UID, f.GID, f.Groups)
+			}
+			for key, want := range map[string]string{
+				"CapEff": "0000000000000000", "CapPrm": "0000000000000000", "CapInh": "0000000000000000",
+				"CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
+			} {
+				if got := f.Status[key]; got != want {
+					t.Errorf("%s is %s, want %s", key, got, want)
+				}
+			}
+			if f.Directory != "/var/function" {
+				t.Errorf("working directory %s", f.Directory)
+			}
+		}},
+		{"the server's environment stays outside", func(t *testing.T, s *suite) {
+			env := call[facts](t, s.claim(t, "facts"), nil).Environment
+			for _, name := range []string{"PWD", "USER", "GOCACHE", "GOPATH", "SHLVL", "NIMBUS_TEST_REQUIRE"} {
+				if value, ok := env[name]; ok {
+					t.Errorf("%s=%s", name, value)
+				}
+			}
+			i := s.claim(t, "read")
+			for _, path := range []string{"/proc/1/environ", "/proc/self/environ"} {
+				if a := call[attempt](t, i, path); a.Error == "" && containsAny(a.Value, "GOCACHE", "SHLVL") {
+					t.Errorf("%s shows %v", path, a.Value)
+				}
+			}
+		}},
+		{"the host's files stay outside", func(t *testing.T, s *suite) {
+			if _, err := os.ReadFile(s.Secret); err != nil {
+				t.Fatalf("the secret can't even be read outside: %v", err)
+			}
+			i := s.claim(t, "read")
+			for _, path := range []string{s.Secret, "/etc/shadow", "/proc/1/root" + s.Secret, "/var/function/../../.." + s.Secret,
+				"/proc/kcore", "/proc/self/cwd/../../../../.." + s.Secret} {
+				if a := call[attempt](t, i, path); a.Error == "" && a.Value != "" {
+					t.Errorf("%s can be read", path)
+				}
+			}
+			ls := s.claim(t, "listdir")
+			for _, path := range []string{filepath.Dir(s.Secret), "/sys", "/dev/pts", "/root", "/home", "/boot"} {
+				if a := call[attempt](t, ls, path); a.Error == "" && fmt.Sprint(a.Value) != "[]" {
+					t.Errorf("%s holds %v", path, a.Value)
+				}
+			}
+		}},
+		{"code and system are read-only", func(t *testing.T, s *suite) {
+			i := s.claim(t, "write")
+			for _, path := range []string{"/var/function/new", "/var/function/suite.py", "/new", "/usr/new", "/etc/passwd",
+				"/run/nimbus/bootstrap.py", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/dev/new"} {
+				if a := call[attempt](t, i, map[string]any{"path": path}); a.Error == "" {
+					t.Errorf("%s can be written", path)
+				}
+			}
+			for _, path := range []string{"/tmp/new", "/dev/shm/new", "/dev/null"} {
+				if a := call[attempt](t, i, map[string]any{"path": path}); a.Error != "" {
+					t.Errorf("%s can't be written: %s", path, a.Text)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(s.code, "new")); err == nil {
+				t.Error("the package on the host was written to")
+			}
+		}},
+		{"siblings are strangers", func(t *testing.T, s *suite) {
+			a, b := s.claim(t, "facts"), s.claim(t, "facts")
+			x, y := call[facts](t, a, nil), call[facts](t, b, nil)
+			if x.UID == y.UID {
+				t.Errorf("both have uid %d", x.UID)
+			}
+			if !slices.Equal(x.Processes, []int{x.PID}) {
+				t.Errorf("process %d sees %v", x.PID, x.Processes)
+			}
+
+			writer, reader := s.claim(t, "write"), s.claim(t, "listdir")
+			for _, dir := range []string{"/tmp", "/dev/shm"} {
+				if w := call[attempt](t, writer, map[string]any{"path": dir + "/mine"}); w.Error != "" {
+					t.Fatal(w.Text)
+				}
+				if r := call[attempt](t, reader, dir); fmt.Sprint(r.Value) != "[]" {
+					t.Errorf("%s of a sibling shows: %v", dir, r.Value)
+				}
+			}
+
+			server, client := s.claim(t, "serve"), s.claim(t, "connect")
+			call[string](t, server, 4711)
+			tried := call[map[string]attempt](t, client, 4711)
+			for how, a := range tried {
+				if a.Error == "" {
+					t.Errorf("a sibling can be reached by %s", how)
+				}
+			}
+
+			killer := s.claim(t, "kill")
+			for pid := 2; pid < 10; pid++ {
+				if k := call[attempt](t, killer, pid); k.Error == "" {
+					t.Errorf("signalled process %d", pid)
+				}
+			}
+		}},
+		{"a call inherits no descriptors", func(t *testing.T, s *suite) {
+			f := call[facts](t, s.claim(t, "facts"), nil)
+			// Streams, the protocol's socket, and the directory being listed.
+			if len(f.Files) > 5 {
+				t.Errorf("open descriptors %v", f.Files)
+			}
+		}},
+	}
+}
+
+func containsAny(value any, words ...string) bool {
+	text := fmt.Sprint(value)
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w+"=") })
+}

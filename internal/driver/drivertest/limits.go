@@ -1,0 +1,64 @@
+package drivertest
+
+import (
+	"strings"
+	"testing"
+
+	"nimbus"
+)
+
+// limitCases are about what an instance may use.
+func limitCases() []testCase {
+	return []testCase{
+		{"memory", func(t *testing.T, s *suite) {
+			i := s.claim(t, "hog")
+			_, err := invoke(t, i, nil)
+			if exit := exitOf(t, err); !exit.OutOfMemory {
+				t.Errorf("exit %+v", exit)
+			}
+			if exit := awaitDone(t, i); !exit.OutOfMemory || !strings.Contains(exit.String(), "memory") {
+				t.Errorf("exit %+v", exit)
+			}
+		}},
+		{"memory of a child", func(t *testing.T, s *suite) {
+			i := s.claim(t, "hog_in_child")
+			if outcome, err := invoke(t, i, nil); err == nil {
+				if string(outcome.Result) == "0" {
+					t.Error("a child had more memory than its instance")
+				}
+			} else if exit := exitOf(t, err); !exit.OutOfMemory {
+				t.Errorf("exit %+v", exit)
+			}
+		}},
+		{"a claim changes the memory", func(t *testing.T, s *suite) {
+			code := s.codeOf("allocate")
+			code.Resources.Memory = 512 * nimbus.MiB
+			i := s.claimWith(t, code, nil)
+			if n := call[int64](t, i, 400*nimbus.MiB); n != 400*nimbus.MiB {
+				t.Errorf("allocated %d", n)
+			}
+			_, err := invoke(t, i, 600*nimbus.MiB)
+			if exit := exitOf(t, err); !exit.OutOfMemory {
+				t.Errorf("exit %+v", exit)
+			}
+		}},
+		{"processes", func(t *testing.T, s *suite) {
+			got := call[struct {
+				Started int    `json:"started"`
+				Error   string `json:"error"`
+			}](t, s.claim(t, "breed"), 200)
+			if got.Started >= 64 || got.Started < 30 || got.Error != "BlockingIOError" {
+				t.Errorf("%+v", got)
+			}
+		}},
+		{"tmp", func(t *testing.T, s *suite) {
+			i := s.claim(t, "write")
+			if a := call[attempt](t, i, map[string]any{"path": "/tmp/fits", "bytes": 15 * nimbus.MiB}); a.Error != "" {
+				t.Errorf("15 MB do not fit: %s", a.Text)
+			}
+			if a := call[attempt](t, i, map[string]any{"path": "/tmp/more", "bytes": 2 * nimbus.MiB}); !strings.Contains(a.Text, "No space left") {
+				t.Errorf("17 MB fit: %+v", a)
+			}
+		}},
+	}
+}

@@ -1,0 +1,182 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"nimbus/internal/driver"
+	"nimbus/internal/driver/drivertest"
+	"nimbus/internal/driver/sandbox"
+	"nimbus/internal/runtime"
+	"nimbus/internal/testenv"
+)
+
+func TestMain(m *testing.M) {
+	if sandbox.IsInit() {
+		sandbox.Init()
+	}
+	if os.Getenv(crashEnv) != "" {
+		crash()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// uidBase keeps the ids of this test's instances apart from an installation's on the same machine.
+const uidBase = 0x7ff00000 - 64<<16
+
+func config(t testing.TB, owner string) sandbox.Config {
+	t.Helper()
+	return sandbox.Config{Dir: t.TempDir(), Owner: owner, UIDBase: uidBase,
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
+}
+
+func python(t testing.TB) runtime.Runtime {
+	t.Helper()
+	path := testenv.RequirePython(t)
+	return runtime.Runtime{Name: "python3", Language: runtime.Python, Path: path}
+}
+
+func TestConformance(t *testing.T) {
+	testenv.RequireSandbox(t)
+	const owner = "conformance"
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	drivertest.Run(t, drivertest.Harness{
+		New: func(t *testing.T) driver.Driver {
+			d, err := sandbox.New(config(t, owner))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		},
+		Runtime:   python(t),
+		Secret:    secret,
+		Leftovers: func(t *testing.T) []string { return leftovers(t, owner) },
+	})
+}
+
+// leftovers lists the cgroups of the owner, the processes of the tests' users, and this process's children
+// and mounts that a driver may have made.
+func leftovers(t testing.TB, owner string) []string {
+	t.Helper()
+	var left []string
+	for _, pattern := range []string{"/sys/fs/cgroup/*/nimbus/" + owner, "/sys/fs/cgroup/nimbus/" + owner} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, found...)
+	}
+	for _, p := range processes(t) {
+		left = append(left, "process "+strconv.Itoa(p))
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(mounts) {
+		if bytes.Contains(line, []byte("/var/function")) {
+			left = append(left, "mount "+string(line))
+		}
+	}
+	return left
+}
+
+// processes lists those with a user id of the tests'.
+func processes(t testing.TB) []int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(b), "\nUid:\t")
+		uid, err := strconv.ParseUint(strings.Fields(rest + " 0")[0], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uid >= uidBase && uid < uidBase+64<<16 {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// start runs a driver until the test ends.
+func start(t testing.TB, c sandbox.Config) *sandbox.Driver {
+	t.Helper()
+	d, err := sandbox.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	return d
+}
+
+func TestProbeTellsEachFeature(t *testing.T) {
+	testenv.RequireSandbox(t)
+	d, err := sandbox.New(config(t, "probe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := d.Probe(t.Context())
+	if !r.Healthy {
+		t.Errorf("unhealthy: %s", r.Reason)
+	}
+	names := make(map[string]bool)
+	for _, f := range r.Features {
+		names[f.Name] = true
+		if f.Detail == "" {
+			t.Errorf("%s says nothing", f.Name)
+		}
+	}
+	for _, want := range []string{"root", "kernel", "namespaces", "seccomp", "landlock", "memory limit", "cpu limit",
+		"process limit", "freezer"} {
+		if !names[want] {
+			t.Errorf("no word about %s", want)
+		}
+	}
+	if left := leftovers(t, "probe"); len(left) > 0 {
+		t.Errorf("left behind: %s", left)
+	}
+}
+
+func TestNewRefusesADirectoryThatFunctionsSee(t *testing.T) {
+	c := config(t, "x")
+	c.Dir = "/usr/local/nimbus"
+	if _, err := sandbox.New(c); err == nil || !strings.Contains(err.Error(), "/usr") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := sandbox.New(sandbox.Config{}); err == nil {
+		t.Error("an empty Config: no error")
+	}
+}
