@@ -11,6 +11,7 @@ import (
 
 // TestMain puts this binary on the PATH as nimbus, for scripts and for tests that start processes.
 func TestMain(m *testing.M) {
+	sandboxInit()
 	testscript.Main(leakChecked{m}, map[string]func(){"nimbus": main})
 }
 

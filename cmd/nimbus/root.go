@@ -59,6 +59,10 @@ func newRootCommand(c *cli) *cobra.Command {
 		newInvocationCommand(c),
 	)
 	add(groupServer,
+		newServeCommand(c),
+		newDoctorCommand(c),
+		newBackupCommand(c),
+		newRestoreCommand(c),
 		newRuntimeCommand(c),
 		newAPIKeyCommand(c),
 		newVersionCommand(c),

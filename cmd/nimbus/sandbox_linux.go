@@ -1,4 +1,10 @@
 package main
 
+import "nimbus/internal/driver/sandbox"
+
 // sandboxInit returns unless this process is one of an instance.
-func sandboxInit() {}
+func sandboxInit() {
+	if sandbox.IsInit() {
+		sandbox.Init()
+	}
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"nimbus"
+	"nimbus/internal/api"
+	"nimbus/internal/auth"
+	"nimbus/internal/backup"
+	"nimbus/internal/blob"
+	"nimbus/internal/blob/dir"
+	"nimbus/internal/build"
+	"nimbus/internal/config"
+	"nimbus/internal/driver"
+	"nimbus/internal/driver/sandbox"
+	"nimbus/internal/function"
+	"nimbus/internal/gateway"
+	"nimbus/internal/invoke"
+	"nimbus/internal/obs"
+	"nimbus/internal/pool"
+	"nimbus/internal/problem"
+	"nimbus/internal/runtime"
+	"nimbus/internal/store/sqlite"
+	"nimbus/internal/transport"
+)
+
+// program is a server on an open data directory, wired from its parts. It runs once; after a restore
+// another one is made.
+type program struct {
+	cfg      config.Config
+	data     *dataDirectory
+	log      *slog.Logger
+	runtimes *runtime.Set
+	driver   driver.Driver
+	store    *sqlite.Store
+	metrics  *obs.Metrics
+	logs     *obs.LogStore
+	pool     *pool.Pool
+	invokes  *invoke.Service
+	funcs    *function.Service
+	keys     *auth.Service
+	handler  http.Handler
+
+	started  time.Time
+	warmed   atomic.Bool   // a blank has been up since the start
+	stopping chan struct{} // closed when it begins to stop
+	restored chan struct{} // gets a token when a restore is staged
+}
+
+// newProgram opens the stores and wires everything. Nothing runs before run. Close it when done.
+func newProgram(ctx context.Context, cfg config.Config, data *dataDirectory, log *slog.Logger) (_ *program, err error) {
+	p := &program{cfg: cfg, data: data, log: log, metrics: obs.NewMetrics(), started: time.Now(),
+		stopping: make(chan struct{}), restored: make(chan struct{}, 1)}
+	if p.runtimes, err = runtime.Discover(ctx, runtime.Config{}.WithDefaults()); err != nil {
+		return nil, fmt.Errorf("look for runtimes: %w", err)
+	}
+	if err := p.checkRuntimes(); err != nil {
+		return nil, err
+	}
+	if p.driver, err = newSandbox(cfg, data, log); err != nil {
+		return nil, err
+	}
+	if report := p.driver.Probe(ctx); !report.Healthy {
+		return nil, fmt.Errorf("the %s driver can't run here: %s (nimbus doctor tells more)", p.driver.Name(), report.Reason)
+	}
+	if p.store, err = sqlite.Open(ctx, sqlite.Config{Dir: data.storeDir(), Logger: log}); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.store.Close())
+		}
+	}()
+	return p, p.wire()
+}
+
+func newSandbox(cfg config.Config, data *dataDirectory, log *slog.Logger) (driver.Driver, error) {
+	owner, err := data.owner()
+	if err != nil {
+		return nil, err
+	}
+	return sandbox.New(sandbox.Config{Dir: data.scratchDir(), Owner: owner, Log: log,
+		AllowMissingLimits: cfg.Driver.Sandbox.AllowMissingLimits})
+}
+
+func (p *program) wire() error {
+	control := p.store.Control()
+	blobs, err := dir.Open(p.data.blobDir())
+	if err != nil {
+		return fmt.Errorf("open blobs: %w", err)
+	}
+	cache, err := build.NewCache(p.data.cacheDir(), blobs)
+	if err != nil {
+		return fmt.Errorf("open the cache of packages: %w", err)
+	}
+	uploads := filepath.Join(p.data.path, "uploads")
+	if err := os.MkdirAll(uploads, 0o700); err != nil {
+		return fmt.Errorf("make the directory of uploads: %w", err)
+	}
+	builder, err := build.New(blobs, cache, build.Config{Limits: p.cfg.Limits, TempDir: uploads})
+	if err != nil {
+		return fmt.Errorf("set up packages: %w", err)
+	}
+	if p.logs, err = obs.OpenLogStore(p.data.logDir(), p.logConfig(), p.log, p.metrics); err != nil {
+		return fmt.Errorf("open the functions' logs: %w", err)
+	}
+	if p.pool, err = pool.New(pool.Deps{Drivers: []driver.Driver{p.driver}, Packages: cache, Logs: p.logs,
+		Metrics: p.metrics, Log: p.log}, p.poolConfig()); err != nil {
+		return fmt.Errorf("set up the pool: %w", err)
+	}
+	p.invokes = invoke.New(invoke.Deps{Functions: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),
+		Logs: p.logs, Metrics: p.metrics, Log: p.log},
+		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records})
+	p.funcs = function.New(control, builder, p.runtimes, map[string]function.Prober{p.driver.Name(): p.driver}, p.invokes,
+		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions, Log: p.log})
+	p.keys = auth.New(control, auth.Config{})
+	archive := backup.New(p.store, control, blobs, backup.Config{DataDir: p.data.path, Version: buildVersion(), Log: p.log,
+		RestoreStores: sqlite.Restore, OpenBlobs: func(path string) (blob.Store, error) { return dir.Open(path) },
+		Staged: func() { p.restored <- struct{}{} }})
+	p.watch()
+	p.wireHTTP(archive)
+	return nil
+}
+
+func (p *program) wireHTTP(archive api.Archive) {
+	problems := problem.NewWriter(p.log)
+	identity := p.identity()
+	control := api.New(api.Services{
+		Functions: p.funcs, Invoker: p.invokes, Invocations: p.invokes, Keys: p.keys, Logs: p.logs,
+		Runtimes: p.runtimes, Drivers: []api.Driver{p.driver}, Archive: archive,
+		Metrics: p.metrics.Handler(), Ready: p.ready,
+	}, identity, problems, api.Config{Version: buildVersion(), Limits: p.cfg.Limits, Stopping: p.stopping, StartedAt: p.started})
+	data := gateway.New(p.invokes, identity, problems, gateway.Config{EventLimit: p.cfg.Limits.Event})
+	p.handler = transport.New(control, data, problems, p.log)
+}
+
+// identity says who a request is from: whoever holds a key, anyone at all, or this machine only.
+func (p *program) identity() transport.Identity {
+	switch {
+	case p.cfg.Auth.Enabled:
+		return transport.NewKeys(p.keys)
+	case p.cfg.Server.Insecure:
+		return transport.Anyone{}
+	}
+	return transport.Loopback{}
+}
+
+// ready says why calls can't be served, if they can't.
+func (p *program) ready(ctx context.Context) error {
+	select {
+	case <-p.stopping:
+		return nimbus.Errorf(nimbus.CodeUnavailable, "the server is stopping")
+	default:
+	}
+	if err := p.store.Ping(ctx); err != nil {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	if !p.warm() {
+		return nimbus.Errorf(nimbus.CodeUnavailable, "no instance is up yet")
+	}
+	return nil
+}
+
+// warm reports whether instances can be made: one has been up since the start, or none is to be kept ahead.
+func (p *program) warm() bool {
+	if p.warmed.Load() {
+		return true
+	}
+	wanted := false
+	for _, rt := range p.poolConfig().Runtimes {
+		wanted = wanted || rt.TargetWarm > 0
+	}
+	for _, stock := range p.pool.Stats().Stocks {
+		for state, n := range stock.States {
+			if n > 0 && state != pool.Starting {
+				p.warmed.Store(true)
+			}
+		}
+	}
+	return p.warmed.Load() || !wanted
+}

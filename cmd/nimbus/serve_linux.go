@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"nimbus/internal/config"
+	"nimbus/internal/obs"
+)
+
+// errRestored ends a program because a restore waits to be applied.
+var errRestored = errors.New("a restore is staged")
+
+// runServe reads the configuration and serves.
+func runServe(ctx context.Context, c *cli, sources config.Sources) error {
+	cfg, err := config.Load(sources)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, cfg)
+}
+
+// serve runs the server until ctx ends. After a restore it goes on with what was restored, on the same
+// listener, so that callers wait instead of being refused.
+func serve(ctx context.Context, c *cli, cfg config.Config) error {
+	log := obs.NewLogger(c.err, cfg.Log.Level, cfg.Log.Format)
+	data, err := openDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = data.Close() }() // gives the lock free; there is nothing to write
+	tlsConfig, err := loadTLS(cfg.Server.TLS)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer func() { _ = listener.Close() }() // every server on it has ended
+	if err := data.announce(listener.Addr().String()); err != nil {
+		return err
+	}
+	kept := keptListener{listener.(*net.TCPListener)}
+	for {
+		if err := data.applyRestore(log); err != nil {
+			return err
+		}
+		p, err := newProgram(ctx, cfg, data, log)
+		if err != nil {
+			return err
+		}
+		if err := p.run(ctx, c, kept, tlsConfig); !errors.Is(err, errRestored) {
+			return err
+		}
+	}
+}
+
+func loadTLS(files config.TLS) (*tls.Config, error) {
+	if files.CertFile == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load server.tls: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// run serves until ctx ends or a restore is staged, and stops cleanly: what was accepted is answered.
+func (p *program) run(ctx context.Context, c *cli, kept keptListener, tlsConfig *tls.Config) (err error) {
+	defer func() { err = errors.Join(err, p.close()) }()
+	if p.cfg.Auth.Enabled {
+		if err := p.printFirstKey(ctx, c); err != nil {
+			return err
+		}
+	}
+	swept, err := p.driver.Sweep(ctx)
+	if err != nil {
+		return fmt.Errorf("remove what an earlier server left: %w", err)
+	}
+	if swept.Processes+swept.Cgroups+swept.Mounts > 0 {
+		p.log.Info("removed what an earlier server left", "processes", swept.Processes, "cgroups", swept.Cgroups, "mounts", swept.Mounts)
+	}
+	parts := newSupervisor()
+	defer func() { err = errors.Join(err, parts.stop()) }()
+	parts.start(ctx, "function logs", p.logs.Run)
+	parts.start(ctx, "invocations", p.invokes.Run)
+	parts.start(ctx, "garbage collection", p.funcs.Run)
+	parts.start(ctx, p.driver.Name()+" driver", p.driver.Run)
+	parts.start(ctx, "pool", p.pool.Run)
+
+	lease, err := kept.lease()
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	var l net.Listener = lease
+	scheme := "http"
+	if tlsConfig != nil {
+		l, scheme = tls.NewListener(l, tlsConfig), "https"
+	}
+	server := &http.Server{Handler: p.handler, TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 20, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
+	parts.start(ctx, "HTTP server", func(partCtx context.Context) error { return p.listen(partCtx, server, l) })
+	return p.supervise(ctx, c, parts, scheme+"://"+l.Addr().String())
+}
+
+// supervise says when the server is ready and returns when it has to stop.
+func (p *program) supervise(ctx context.Context, c *cli, parts *supervisor, url string) error {
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if p.ready(ctx) == nil {
+				look.Stop()
+				p.log.Info("ready", "url", url, "took", time.Since(p.started).Round(time.Millisecond))
+				if _, err := fmt.Fprintf(c.out, "nimbus is ready on %s\n", url); err != nil {
+					p.log.Warn("nobody reads what this server prints", "error", err)
+				}
+			}
+		case <-ctx.Done():
+			p.log.Info("stopping", "running_calls", p.invokes.Running())
+			return nil
+		case <-p.restored:
+			p.log.Info("restarting with the restored installation")
+			return errRestored
+		case err := <-parts.failed:
+			return err
+		}
+	}
+}
+
+// listen serves HTTP until ctx ends, then lets running calls end for as long as the configuration grants.
+func (p *program) listen(ctx context.Context, server *http.Server, l net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	close(p.stopping)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Server.ShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		p.log.Warn("requests were cut off at the end of server.shutdown_timeout", "running_calls", p.invokes.Running())
+		_ = server.Close() // what outlived its grace
+	}
+	// No request is left to wait for; this refuses what would still come from inside.
+	if err := p.invokes.Drain(grace); err != nil {
+		p.log.Warn("calls were still running at the end of server.shutdown_timeout", "running_calls", p.invokes.Running())
+	}
+	<-served
+	return nil
+}
