@@ -79,6 +79,21 @@ func TestOpenDiskFull(t *testing.T) {
 	wantCode(t, err, nimbus.CodeInsufficientStorage)
 }
 
+// TestReopenDiskFull: here SQLite itself knows only of an I/O error.
+func TestReopenDiskFull(t *testing.T) {
+	t.Parallel()
+	disk := testenv.TinyDisk(t, 4<<20)
+	dir := filepath.Join(disk, "data")
+	s := openIn(t, dir)
+	f, r, e := seed(t, s)
+	must(t, s.Close())
+	filler := fill(t, disk)
+	_, err := Open(t.Context(), Config{Dir: dir})
+	wantCode(t, err, nimbus.CodeInsufficientStorage)
+	must(t, os.Remove(filler))
+	wantSeed(t, openIn(t, dir), f, r, e)
+}
+
 // TestLedgerRefusedIsNotStored: who was refused for want of room finds nothing stored, who was not finds it.
 func TestLedgerRefusedIsNotStored(t *testing.T) {
 	t.Parallel()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -116,18 +118,41 @@ func TestCloseWhileAppending(t *testing.T) {
 // TestCallerTurnsAway: a caller whom the writer has not let in yet may leave, and has left nothing.
 func TestCallerTurnsAway(t *testing.T) {
 	t.Parallel()
-	w := &ledgerWriter{door: make(chan *appending), stop: make(chan struct{})}
-	ctx, cancel := context.WithCancel(t.Context())
-	left := make(chan error)
-	go func() {
-		_, err := w.append(ctx, sampleEntry())
-		left <- err
-	}()
-	cancel()
-	err := <-left
-	wantCode(t, err, nimbus.CodeUnavailable)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error is %v, want it to wrap context.Canceled", err)
+	synctest.Test(t, func(t *testing.T) {
+		w := &ledgerWriter{door: make(chan *appending), stop: make(chan struct{})}
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		go func() {
+			_, err := w.append(ctx, sampleEntry())
+			left <- err
+		}()
+		synctest.Wait() // it stands at the door
+		cancel()
+		err := <-left
+		wantCode(t, err, nimbus.CodeUnavailable)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error is %v, want it to wrap context.Canceled", err)
+		}
+	})
+}
+
+// TestOldKeysGo: the table of idempotency keys doesn't grow for ever.
+func TestOldKeysGo(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for i := range 40 {
+		e := sampleEntry()
+		e.IdempotencyKey = strconv.Itoa(i)
+		if i >= 20 { // a day later
+			e.CreatedAt = e.CreatedAt.Add(idempotencyWindow + time.Minute)
+		}
+		_, err := s.Ledger().Append(t.Context(), e)
+		must(t, err)
+	}
+	var keys int
+	must(t, s.ledger.file.reader.QueryRowContext(t.Context(), "SELECT count(*) FROM idempotency_keys").Scan(&keys))
+	if keys != 20 {
+		t.Errorf("%d keys are kept, want those 20 of the last day", keys)
 	}
 }
 

@@ -23,6 +23,7 @@ func Ledger(t *testing.T, open func(t *testing.T) store.Ledger) {
 		"idempotency":                  testIdempotency,
 		"idempotency scope":            testIdempotencyScope,
 		"idempotency window":           testIdempotencyWindow,
+		"idempotency of many":          testIdempotencyOfMany,
 		"idempotency of the refused":   testIdempotencyOfTheRefused,
 		"idempotency concurrently":     testIdempotencyConcurrently,
 		"cancelled":                    testLedgerCancelled,
@@ -148,6 +149,21 @@ func testIdempotencyWindow(t *testing.T, s store.Ledger) {
 	equal(t, got(s.Append(t.Context(), again))(t), store.Accepted{ID: fresh.ID, Duplicate: true})
 }
 
+func testIdempotencyOfMany(t *testing.T, s store.Ledger) {
+	keyed := func(i int) *store.Entry {
+		e := sampleEntry()
+		e.IdempotencyKey, e.CreatedAt = numbered("key", i), moment(i)
+		return e
+	}
+	var first [10]store.Accepted
+	for i := range first {
+		first[i] = got(s.Append(t.Context(), keyed(i)))(t)
+	}
+	for i := range first {
+		equal(t, got(s.Append(t.Context(), keyed(i)))(t), store.Accepted{ID: first[i].ID, Duplicate: true})
+	}
+}
+
 // testIdempotencyOfTheRefused: an entry that isn't stored takes no key with it.
 func testIdempotencyOfTheRefused(t *testing.T, s store.Ledger) {
 	e := plainEntry()
@@ -186,8 +202,12 @@ func testIdempotencyConcurrently(t *testing.T, s store.Ledger) {
 
 func testLedgerCancelled(t *testing.T, s store.Ledger) {
 	e := plainEntry()
+	for range 20 { // whether somebody would take it or not
+		refusesCancelled(t, map[string]func(ctx context.Context) error{
+			"Append": func(ctx context.Context) error { _, err := s.Append(ctx, e); return err },
+		})
+	}
 	refusesCancelled(t, map[string]func(ctx context.Context) error{
-		"Append":  func(ctx context.Context) error { _, err := s.Append(ctx, e); return err },
 		"Entry":   func(ctx context.Context) error { _, err := s.Entry(ctx, e.ID); return err },
 		"Entries": func(ctx context.Context) error { _, err := s.Entries(ctx, nimbus.ID{}, 1); return err },
 	})
