@@ -178,9 +178,9 @@ func TestCancelledStream(t *testing.T) {
 
 	meta := execMeta()
 	meta.Stream = true
-	_, _, err := i.conn.Exec(testContext(t), meta, []byte(`["stubborn",0]`), func(string, []byte) error { return gone })
-	if !errors.Is(err, gone) {
-		t.Errorf("a generator that ignores being closed: %v", err)
+	resp, _, err := i.conn.Exec(testContext(t), meta, []byte(`["stubborn",0]`), func(string, []byte) error { return gone })
+	if !errors.Is(err, gone) || resp.OK || resp.Type != "RuntimeError" {
+		t.Errorf("a generator that ignores being closed: %+v, %v", resp, err)
 	}
 	i.want(t, `["text",0]`, `["a","b"]`)
 }
