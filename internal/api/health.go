@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -22,7 +23,7 @@ const statusOK = "ok"
 func (a *api) health(w http.ResponseWriter, r *http.Request, _ nimbus.Principal) error {
 	out := healthJSON{Status: statusOK, Version: a.cfg.Version, StartedAt: &a.cfg.StartedAt}
 	if err := a.Ready(r.Context()); err != nil {
-		out.Status, out.Reason = "not_ready", err.Error()
+		out.Status, out.Reason = "not_ready", reason(err)
 	}
 	return writeJSON(w, http.StatusOK, out)
 }
@@ -35,9 +36,17 @@ func (a *api) live(w http.ResponseWriter, _ *http.Request, _ nimbus.Principal) e
 // ready tells a load balancer whether calls can be served.
 func (a *api) ready(w http.ResponseWriter, r *http.Request, _ nimbus.Principal) error {
 	if err := a.Ready(r.Context()); err != nil {
-		return nimbus.WrapError(nimbus.CodeUnavailable, err, "not ready: %v", err)
+		return nimbus.Errorf(nimbus.CodeUnavailable, "not ready: %s", reason(err))
 	}
 	return writeJSON(w, http.StatusOK, healthJSON{Status: statusOK})
+}
+
+// reason says why the server is not ready.
+func reason(err error) string {
+	if e, ok := errors.AsType[*nimbus.Error](err); ok {
+		return e.Detail
+	}
+	return err.Error()
 }
 
 func (a *api) metrics(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {

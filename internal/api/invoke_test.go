@@ -192,7 +192,7 @@ func TestFollowLogs(t *testing.T) {
 		}}
 		stopping := make(chan struct{})
 		go func() {
-			time.Sleep(keepAlive * 11 / 4) // fake time
+			<-time.After(keepAlive * 11 / 4)
 			close(stopping)
 		}()
 		w := followed(t.Context(), t, f, stopping)

@@ -185,7 +185,7 @@ func parseBody(raw, encoded json.RawMessage) ([]byte, error) {
 
 func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
-// setHeaders sets the function's headers, and a Content-Type if it named none.
+// setHeaders sets the function's headers, and the Content-Type, unless it is empty, if they have none.
 func (a *response) setHeaders(h http.Header, contentType string) {
 	for _, f := range a.headers {
 		if f.name == "Set-Cookie" {
@@ -194,7 +194,7 @@ func (a *response) setHeaders(h http.Header, contentType string) {
 		}
 		h.Set(f.name, f.value)
 	}
-	if h.Get("Content-Type") == "" && a.hasBody() {
+	if h.Get("Content-Type") == "" && contentType != "" && a.hasBody() {
 		h.Set("Content-Type", contentType)
 	}
 }
@@ -206,7 +206,11 @@ func (a *response) hasBody() bool {
 
 // write sends the response whole.
 func (a *response) write(w http.ResponseWriter, r *http.Request) {
-	a.setHeaders(w.Header(), defaultType)
+	contentType := defaultType
+	if len(a.body) == 0 {
+		contentType = "" // there is nothing to be of a type
+	}
+	a.setHeaders(w.Header(), contentType)
 	if a.hasBody() {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}

@@ -66,10 +66,11 @@ func (p *Writer) Write(w http.ResponseWriter, r *http.Request, err error) {
 	write(w, d, retry)
 }
 
-// level is how loud the log is to be: what passes by itself, or with more disk, is no bug.
+// level is how loud the log is to be: what passes by itself, or with more disk, is no bug, and the access log
+// has a line about it anyway.
 func level(code nimbus.Code) slog.Level {
 	if code == nimbus.CodeUnavailable || code == nimbus.CodeInsufficientStorage {
-		return slog.LevelWarn
+		return slog.LevelInfo
 	}
 	return slog.LevelError
 }
