@@ -34,11 +34,17 @@ type verdict struct {
 
 // judge maps an execution to its verdict.
 func (c *call) judge(e execution) verdict {
+	if e.err == nil {
+		return c.judgeOutcome(e.outcome)
+	}
+	return c.judgeError(e)
+}
+
+// judgeError maps what the driver came back with instead of an outcome.
+func (c *call) judgeError(e execution) verdict {
 	var exit *driver.ExitError
 	settings := &c.target.Version.Settings
 	switch {
-	case e.err == nil:
-		return c.judgeOutcome(e.outcome)
 	case c.refused != nil && errors.Is(e.err, c.refused):
 		return refusedVerdict(e.err)
 	case e.timedOut:

@@ -160,6 +160,7 @@ func (p *Pool) leave(w *waiter) bool {
 	if dead {
 		p.functions.CompareAndDelete(f.id, f)
 	}
+	e.wake = e.wake || p.stopping.Load() // Run may wait for this call
 	p.do(&e)
 	return true
 }

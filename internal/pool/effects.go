@@ -45,7 +45,7 @@ func (p *Pool) do(e *effects) {
 		p.starts.add(e.short)
 		e.wake = true
 	}
-	if e.wake || p.stopping.Load() {
+	if e.wake {
 		p.wake()
 	}
 }

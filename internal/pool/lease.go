@@ -89,6 +89,7 @@ func (p *Pool) release(in *instance, serial uint64, v Verdict) {
 	}
 	f.admit(&e)
 	f.mu.Unlock()
+	e.wake = e.wake || p.stopping.Load() // Run may wait for this call
 	p.do(&e)
 }
 

@@ -79,11 +79,11 @@ func open(t *testing.T, d *pooltest.Driver, c pool.Config) *world {
 // close stops the pool and checks that nothing is left and the contract was kept.
 func (w *world) close(t *testing.T) {
 	t.Helper()
-	if w.stop == nil {
+	if w.ended == nil {
 		return
 	}
 	w.stop()
-	w.stop = nil
+	defer func() { w.ended = nil }()
 	if err := <-w.ended; err != nil {
 		t.Errorf("run: %v", err)
 	}
