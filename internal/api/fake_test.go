@@ -51,11 +51,12 @@ type fakes struct {
 	principal nimbus.Principal
 	restored  []byte
 
-	err    error // what every use case returns, when set
-	call   func(ctx context.Context, req *invoke.Request) (*invoke.Result, error)
-	follow func(ctx context.Context) iter.Seq2[obs.LogLine, error]
-	backup func(w io.Writer) error
-	ready  error
+	err     error  // what every use case returns, when set
+	created func() // called while a function is created or changed
+	call    func(ctx context.Context, req *invoke.Request) (*invoke.Result, error)
+	follow  func(ctx context.Context) iter.Seq2[obs.LogLine, error]
+	backup  func(w io.Writer) error
+	ready   error
 }
 
 // moment is when everything was made.
@@ -107,6 +108,9 @@ type functions struct{ *fakes }
 
 func (f functions) take(p nimbus.Principal, in function.Input) (*nimbus.Function, error) {
 	f.principal, f.function = p, in
+	if f.created != nil {
+		f.created()
+	}
 	if in.Archive != nil {
 		data, err := io.ReadAll(in.Archive)
 		if err != nil {
@@ -238,7 +242,7 @@ func (f archive) Restore(_ context.Context, _ nimbus.Principal, r io.Reader) err
 // testLimits are small, so that bounds can be reached.
 func testLimits() nimbus.Limits {
 	l := nimbus.DefaultLimits()
-	l.InlineCode, l.Env, l.Archive, l.Event = 1024, 1024, 4096, 2048
+	l.InlineCode, l.Env, l.Archive, l.Event = 1024, 1024, 2*nimbus.MiB, 2048
 	return l
 }
 

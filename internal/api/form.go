@@ -27,15 +27,18 @@ const (
 // functionForm is a function that came as multipart/form-data: its settings, in a part "function" with JSON
 // or in parts of their own, and its code in a part "code".
 type functionForm struct {
+	parts   *multipart.Form
 	fields  map[string]json.RawMessage
 	archive multipart.File // nil = the code is none or text
 }
 
-// close lets go of the form's files.
+// close lets go of the form's files. net/http would remove them only for the request it made itself, and
+// that has been replaced by one with another context.
 func (f *functionForm) close() {
 	if f.archive != nil {
 		_ = f.archive.Close() // it was only read
 	}
+	_ = f.parts.RemoveAll() // what can't be removed is the temporary directory's to lose
 }
 
 // readForm reads a form. The caller closes it.
@@ -48,8 +51,8 @@ func readForm(w http.ResponseWriter, r *http.Request, l nimbus.Limits) (*functio
 	if err := r.ParseMultipartForm(formMemory); err != nil {
 		return nil, formError(r, err, l)
 	}
-	form := &functionForm{fields: map[string]json.RawMessage{}}
-	if err := form.read(r.MultipartForm, l); err != nil {
+	form := &functionForm{parts: r.MultipartForm, fields: map[string]json.RawMessage{}}
+	if err := form.read(l); err != nil {
 		form.close()
 		return nil, err
 	}
@@ -71,8 +74,8 @@ func formError(r *http.Request, err error, l nimbus.Limits) error {
 	return nimbus.WrapError(nimbus.CodeBadRequest, err, "the body is not a complete multipart form")
 }
 
-func (f *functionForm) read(form *multipart.Form, l nimbus.Limits) error {
-	for name, headers := range form.File {
+func (f *functionForm) read(l nimbus.Limits) error {
+	for name, headers := range f.parts.File {
 		if len(headers) > 1 {
 			return nimbus.Errorf(nimbus.CodeBadRequest, "the form has the part %q more than once", name)
 		}
@@ -80,13 +83,13 @@ func (f *functionForm) read(form *multipart.Form, l nimbus.Limits) error {
 			return err
 		}
 	}
-	if text, ok := form.Value[functionPart]; ok {
+	if text, ok := f.parts.Value[functionPart]; ok {
 		if err := f.readSettings([]byte(text[0])); err != nil {
 			return err
 		}
-		delete(form.Value, functionPart)
+		delete(f.parts.Value, functionPart)
 	}
-	for name, values := range form.Value {
+	for name, values := range f.parts.Value {
 		if err := f.addText(name, values); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/textproto"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -233,7 +234,7 @@ func TestBadForms(t *testing.T) {
 		"name twice":         {[]part{name, {name: "function", data: `{"name":"b"}`}}, 400},
 		"code twice":         {[]part{name, {name: "code", data: "x"}, {name: "code", file: "c.zip", data: "PK\x03\x04"}}, 400},
 		"code binary":        {[]part{name, {name: "code", file: "a.out", data: "\x7fELF\xff"}}, 400},
-		"archive too large":  {[]part{name, {name: "code", file: "c.zip", data: "PK" + strings.Repeat("x", 5000)}}, 413},
+		"archive too large":  {[]part{name, {name: "code", file: "c.zip", data: "PK" + strings.Repeat("x", int(2*nimbus.MiB))}}, 413},
 		"two files of code":  {[]part{name, {name: "code", file: "c.zip", data: "PK"}, {name: "code", file: "d.zip", data: "PK"}}, 400},
 		"repeated, no array": {[]part{name, {name: "handler", data: "a"}, {name: "handler", data: "b"}}, 422},
 	} {
@@ -246,6 +247,32 @@ func TestBadForms(t *testing.T) {
 	torn.body = torn.body[:len(torn.body)-8]
 	if w := torn.send(t, &fakes{}); w.Code != 400 {
 		t.Errorf("torn: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestFormLeavesNoFiles needs the environment to itself, so it is not parallel.
+func TestFormLeavesNoFiles(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	zip := part{name: "code", file: "c.zip", data: "PK" + strings.Repeat("x", formMemory+1)}
+	spilled := false
+	f := &fakes{created: func() {
+		entries, err := os.ReadDir(dir)
+		spilled = err == nil && len(entries) > 0
+	}}
+	for _, parts := range [][]part{
+		{zip, {name: "name", data: "hello"}},
+		{zip, {name: "unknown", data: "x"}},
+		{zip, {name: "name", data: "hello"}, {name: "function", data: "{"}},
+	} {
+		formRequest(t, "POST", "/api/v1/functions", parts...).send(t, f)
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) > 0 {
+			t.Errorf("left behind: %v, %v", entries, err)
+		}
+	}
+	if !spilled {
+		t.Error("the archive never was in a file, so this shows nothing")
 	}
 }
 
