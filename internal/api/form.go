@@ -84,6 +84,9 @@ func (f *functionForm) read(l nimbus.Limits) error {
 		}
 	}
 	if text, ok := f.parts.Value[functionPart]; ok {
+		if len(text) > 1 {
+			return nimbus.Errorf(nimbus.CodeBadRequest, "the form has the part %q more than once", functionPart)
+		}
 		if err := f.readSettings([]byte(text[0])); err != nil {
 			return err
 		}

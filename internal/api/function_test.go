@@ -231,6 +231,7 @@ func TestBadForms(t *testing.T) {
 		"not supported":      {[]part{name, {name: "cron_expression", data: "* * * * *"}}, 422},
 		"no name":            {[]part{{name: "code", data: "x"}}, 422},
 		"settings not JSON":  {[]part{{name: "function", data: "{"}}, 400},
+		"settings twice":     {[]part{{name: "function", data: `{"name":"a"}`}, {name: "function", data: `{}`}}, 400},
 		"name twice":         {[]part{name, {name: "function", data: `{"name":"b"}`}}, 400},
 		"code twice":         {[]part{name, {name: "code", data: "x"}, {name: "code", file: "c.zip", data: "PK\x03\x04"}}, 400},
 		"code binary":        {[]part{name, {name: "code", file: "a.out", data: "\x7fELF\xff"}}, 400},
