@@ -17,7 +17,7 @@ import (
 
 const (
 	askTimeout = 10 * time.Second // an interpreter starts in 10 ms; a cold disk or a busy machine takes longer
-	oldestPy   = "3.8"
+	oldest     = "3.8"
 	elfMagic   = "\x7fELF"
 
 	// askVersion makes an interpreter print what Runtime says about it.
@@ -95,18 +95,18 @@ var errAsked = errors.New("asked before")
 
 // inspect finds the interpreter behind path and asks it what it is.
 func inspect(ctx context.Context, path string, asked map[string]bool) (Runtime, error) {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Runtime{}, fmt.Errorf("a dangling link: %w", err)
 	}
-	if asked[real] {
+	if asked[target] {
 		return Runtime{}, errAsked
 	}
-	asked[real] = true
-	if err := checkELF(real); err != nil {
+	asked[target] = true
+	if err := checkELF(target); err != nil {
 		return Runtime{}, err
 	}
-	return ask(ctx, real)
+	return ask(ctx, target)
 }
 
 // checkELF refuses what is no program: a shim is a script that starts another interpreter, which the root of
@@ -146,8 +146,8 @@ func ask(ctx context.Context, path string) (Runtime, error) {
 		return Runtime{}, fmt.Errorf("it is %s; only CPython is supported", implementation)
 	case level != "final":
 		return Runtime{}, fmt.Errorf("%s is a pre-release (%s)", version, level)
-	case compareVersions(version, oldestPy) < 0:
-		return Runtime{}, fmt.Errorf("%s is too old; %s or later is needed", version, oldestPy)
+	case compareVersions(version, oldest) < 0:
+		return Runtime{}, fmt.Errorf("%s is too old; %s or later is needed", version, oldest)
 	}
 	name := "python" + version[:strings.LastIndex(version, ".")]
 	return Runtime{

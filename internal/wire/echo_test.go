@@ -22,6 +22,7 @@ type runtimeSide struct {
 	t    testing.TB
 	in   *Reader
 	conn net.Conn
+	gone bool // a write failed
 }
 
 func (r *runtimeSide) next(want Type) Frame {
@@ -36,6 +37,7 @@ func (r *runtimeSide) next(want Type) Frame {
 func (r *runtimeSide) send(kind Type, number uint64, payload []byte) {
 	r.t.Helper()
 	if _, err := r.conn.Write(AppendFrame(nil, kind, number, payload)); err != nil {
+		r.gone = true
 		r.t.Errorf("the runtime wrote type %d: %v", kind, err)
 	}
 }
@@ -66,7 +68,7 @@ func pair(t testing.TB, script func(r *runtimeSide)) *Conn {
 
 // echo answers every Exec with its event until the connection ends.
 func echo(r *runtimeSide) {
-	for {
+	for !r.gone {
 		f, err := r.in.Next()
 		if err != nil {
 			return

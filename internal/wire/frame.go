@@ -97,9 +97,6 @@ func (r *Reader) Next() (Frame, error) {
 	return f, nil
 }
 
-// Buffered reports how many unread bytes have been taken off the source.
-func (r *Reader) Buffered() int { return r.end - r.start + len(r.large) }
-
 func (r *Reader) startLarge(head Frame, payload int) {
 	r.head, r.need = head, payload
 	r.large = append(make([]byte, 0, min(payload, firstStep)), r.buf[r.start+headerSize:r.end]...)
