@@ -118,5 +118,5 @@ func shortID(id string) string {
 }
 
 func (c *cli) showInterruption(err error, wait time.Duration) {
-	fmt.Fprintf(c.err, "nimbus: %v; trying again in %s\n", err, max(wait.Round(time.Second), time.Second))
+	fmt.Fprintf(c.err, "nimbus: %s; trying again in %s\n", c.explain(err), max(wait.Round(time.Second), time.Second))
 }
