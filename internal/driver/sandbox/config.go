@@ -8,8 +8,8 @@ import (
 
 // Config sets up a Driver.
 type Config struct {
-	// Dir is a directory of the driver's own on the host, made when missing. It must lie outside of what
-	// instances see, such as /usr.
+	// Dir is where the installation keeps its data. The driver writes nothing there: it refuses to run where
+	// instances would see it, such as below /usr.
 	Dir string
 	// Owner labels what belongs to this installation: a short word, such as a hash of the data directory.
 	Owner string

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,21 +49,20 @@ type Driver struct {
 	starts    sync.WaitGroup      // Starts under way
 }
 
-// New returns a driver. It touches nothing but Config.Dir; Sweep and Run do the work.
+// New returns a driver. It changes nothing yet; Sweep and Run do the work.
 func New(c Config) (*Driver, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	dir, err := filepath.Abs(c.Dir)
+	dir, err := resolve(c.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	for _, seen := range shown() {
-		if strings.HasPrefix(dir+"/", seen+"/") {
-			return nil, fmt.Errorf("sandbox: %s is under %s, which every function sees; keep the data elsewhere", dir, seen)
-		}
+	if seen := under(dir, shown()); seen != "" {
+		return nil, fmt.Errorf("sandbox: %s is under %s, which every function sees; keep the data elsewhere", dir, seen)
 	}
+	c.Dir = dir
 	system, err := cgroup.Detect()
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -73,6 +73,19 @@ func New(c Config) (*Driver, error) {
 		slots: newSlots(c.UIDBase, c.Owner), buffers: newBuffers(),
 		running: make(chan struct{}), nurseries: make(map[string]*nursery),
 	}, nil
+}
+
+// resolve follows links as far as the path exists.
+func resolve(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dir, nil
+	}
+	return real, err
 }
 
 // Name returns "sandbox".
@@ -169,6 +182,9 @@ func (d *Driver) startBlank(ctx context.Context, spec driver.Spec) (*instance, e
 
 // begin waits for Run and returns the nursery of the runtime. The caller is one of d.starts then.
 func (d *Driver) begin(ctx context.Context, rt runtime.Runtime) (*nursery, error) {
+	if seen := under(d.config.Dir, visible(rt)); seen != "" {
+		return nil, fmt.Errorf("functions of %s would see %s, as it is under %s", rt.Name, d.config.Dir, seen)
+	}
 	select {
 	case <-d.running:
 	case <-ctx.Done():

@@ -97,6 +97,10 @@ func (i *instance) Invoke(ctx context.Context, call *driver.Call) (driver.Outcom
 		return driver.Outcome{}, fmt.Errorf("%w: %w", driver.ErrNotSent, &driver.ExitError{Exit: i.Exit()})
 	}
 	outcome, err := i.exec(ctx, call)
+	if errors.Is(err, unix.EPIPE) && ctx.Err() == nil {
+		// The runtime was gone before all of the event was written, and it runs no half of one.
+		return driver.Outcome{}, fmt.Errorf("%w: %w", driver.ErrNotSent, i.exitError(ctx))
+	}
 	if err != nil {
 		return outcome, i.translate(ctx, err)
 	}

@@ -63,12 +63,28 @@ func shown() []string {
 // devices lists the device files instances have.
 func devices() []string { return []string{"null", "zero", "full", "random", "urandom"} }
 
-// prefix returns the directory that holds an interpreter's installation when that is not below /usr.
-func prefix(interpreter string) string {
-	if strings.HasPrefix(interpreter, "/usr/") || strings.HasPrefix(interpreter, "/bin/") {
-		return ""
+// visible lists the host directories that instances of a runtime see.
+func visible(rt runtime.Runtime) []string {
+	dirs := shown()
+	if rt.Path == "" || under(rt.Path, dirs) != "" {
+		return dirs
 	}
-	return filepath.Dir(filepath.Dir(interpreter)) // …/bin/python3.11
+	// An installation of its own: …/bin/python3.11 and what belongs to it, no more of what lies around.
+	prefix := filepath.Dir(filepath.Dir(rt.Path))
+	for _, sub := range []string{"bin", "lib", "lib64"} {
+		dirs = append(dirs, filepath.Join(prefix, sub))
+	}
+	return dirs
+}
+
+// under returns which of dirs holds path, "" if none.
+func under(path string, dirs []string) string {
+	for _, dir := range dirs {
+		if path == dir || strings.HasPrefix(path, dir+"/") {
+			return dir
+		}
+	}
+	return ""
 }
 
 // newPlan reads the host and opens what a zygote of the runtime is to see of it.
@@ -108,11 +124,7 @@ func (m *mountPlan) read(rt runtime.Runtime) error {
 			return err
 		}
 	}
-	dirs := shown()
-	if p := prefix(rt.Path); p != "" {
-		dirs = append(dirs, p)
-	}
-	for _, dir := range dirs {
+	for _, dir := range visible(rt) {
 		if err := m.show(dir); err != nil {
 			return err
 		}

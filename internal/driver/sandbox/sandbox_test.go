@@ -176,7 +176,68 @@ func TestNewRefusesADirectoryThatFunctionsSee(t *testing.T) {
 	if _, err := sandbox.New(c); err == nil || !strings.Contains(err.Error(), "/usr") {
 		t.Errorf("error %v", err)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/usr/share", link); err != nil {
+		t.Fatal(err)
+	}
+	c.Dir = link
+	if _, err := sandbox.New(c); err == nil || !strings.Contains(err.Error(), "/usr") {
+		t.Errorf("error %v of a link", err)
+	}
 	if _, err := sandbox.New(sandbox.Config{}); err == nil {
 		t.Error("an empty Config: no error")
+	}
+}
+
+func TestAnInterpreterOfItsOwnPrefix(t *testing.T) {
+	testenv.RequireSandbox(t)
+	rt := python(t)
+	prefix, err := os.MkdirTemp("/var/tmp", "nimbus-prefix-") // what is below /tmp is hidden inside
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(prefix) })
+	version := filepath.Base(rt.Path) // python3.11
+	binary, err := os.ReadFile(rt.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(prefix, "bin", version)
+	for _, err := range []error{
+		os.Mkdir(filepath.Join(prefix, "bin"), 0o755),
+		os.WriteFile(own, binary, 0o755),
+		os.Mkdir(filepath.Join(prefix, "lib"), 0o755),
+		os.Symlink("/usr/lib/"+version, filepath.Join(prefix, "lib", version)),
+		os.WriteFile(filepath.Join(prefix, "private"), []byte("private"), 0o644),
+		os.Chmod(prefix, 0o700), // as below /root
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := start(t, config(t, "prefix"))
+	i, err := d.Start(t.Context(), spec("prefix", own))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := handler(t, "import os, sys\ndef handle(e):\n return [sys.executable, os.listdir(e)]\n")
+	c := code(dir, "handler.handle")
+	c.Init.Env = map[string]string{"PYTHONHASHSEED": "1"} // a fresh process must find it too
+	if _, err := i.Specialize(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	o, err := i.Invoke(t.Context(), &driver.Call{Event: []byte(`"` + prefix + `"`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `["` + own + `",["lib","bin"]]`; string(o.Result) != want && string(o.Result) != `["`+own+`",["bin","lib"]]` {
+		t.Errorf("%s, want %s; %+v", o.Result, want, o.Resp)
+	}
+
+	c2 := config(t, "prefix-data")
+	c2.Dir = filepath.Join(prefix, "lib", "data")
+	d = start(t, c2)
+	if _, err := d.Start(t.Context(), spec("prefix", own)); err == nil || !strings.Contains(err.Error(), "would see") {
+		t.Errorf("data below the prefix: error %v", err)
 	}
 }
