@@ -1,0 +1,64 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func FuzzParseReply(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(reply{kind: ready}.append(nil))
+	f.Add(reply{kind: exited, seq: 7, status: 9}.append(nil))
+	f.Add(reply{kind: notForked, seq: 1 << 40, text: "no memory"}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parseReply(b)
+		if err != nil {
+			if len(b) >= replySize {
+				t.Errorf("%d bytes: %v", len(b), err)
+			}
+			return
+		}
+		if again := r.append(nil); !cmp.Equal(again, b) {
+			t.Errorf("%x became %x", b, again)
+		}
+	})
+}
+
+func TestSlotsDoNotOverlap(t *testing.T) {
+	t.Parallel()
+	s := newSlots(0, "owner")
+	seen := make(map[uint32]bool)
+	for range slotCount {
+		base, err := s.take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if base < lowestUID || base+uidRange > highestUID || (base-s.base)%uidRange != 0 || seen[base] {
+			t.Errorf("range at %#x", base)
+		}
+		seen[base] = true
+	}
+	if _, err := s.take(); err == nil {
+		t.Error("more ranges than there are")
+	}
+	s.give(s.base + 3*uidRange)
+	if base, err := s.take(); err != nil || base != s.base+3*uidRange {
+		t.Errorf("took %#x, %v", base, err)
+	}
+}
+
+func TestUserIDsAreDistinct(t *testing.T) {
+	t.Parallel()
+	z := &zygote{uids: make(map[uint32]bool)}
+	seen := make(map[uint32]bool)
+	for seq := range uint64(lastUID - firstUID) {
+		uid := z.takeUID(seq * 7)
+		if uid < firstUID || uid >= lastUID || seen[uid] {
+			t.Fatalf("user id %d", uid)
+		}
+		seen[uid] = true
+	}
+}
