@@ -215,7 +215,7 @@ func (c *call) platformLines(texts []string) []obs.LogLine {
 			break
 		}
 		lines = append(lines, obs.LogLine{Time: time.Now(), Function: c.target.FunctionID, Version: c.record.Version,
-			Invocation: c.record.ID, Stream: "platform", Text: cut, Truncated: len(cut) < len(text)})
+			Invocation: c.record.ID, Stream: obs.StreamPlatform, Text: cut, Truncated: len(cut) < len(text)})
 	}
 	return lines
 }

@@ -11,13 +11,6 @@ import (
 	"nimbus/internal/obs"
 )
 
-// Names of the streams of a log line.
-const (
-	streamStdout   = "stdout"
-	streamStderr   = "stderr"
-	streamPlatform = "platform"
-)
-
 // output cuts what an instance prints into lines and stamps them with the invocation that runs. What is
 // printed between calls belongs to the instance. Lines are bounded each, and in all per call.
 type output struct {
@@ -59,9 +52,9 @@ func (o *output) serve(function nimbus.ID, version int64) {
 
 // write is the instance's driver.Output.
 func (o *output) write(stream driver.Stream, p []byte) {
-	i, name := 0, streamStdout
+	i, name := 0, obs.StreamStdout
 	if stream == driver.Stderr {
-		i, name = 1, streamStderr
+		i, name = 1, obs.StreamStderr
 	}
 	now := time.Now()
 	o.mu.Lock()
@@ -115,7 +108,7 @@ func (o *output) print(texts []string) {
 		if o.own -= int64(len(cut.text)) + 1; o.own < 0 {
 			break
 		}
-		lines = append(lines, o.line(streamPlatform, clean(cut.text), cut.long, now))
+		lines = append(lines, o.line(obs.StreamPlatform, clean(cut.text), cut.long, now))
 	}
 	o.mu.Unlock()
 	o.append(lines)
@@ -145,7 +138,7 @@ func (o *output) flush() []obs.LogLine {
 	}
 	now := time.Now()
 	var lines []obs.LogLine
-	for i, name := range [...]string{streamStdout, streamStderr} {
+	for i, name := range [...]string{obs.StreamStdout, obs.StreamStderr} {
 		if len(o.partial[i].text) > 0 {
 			lines = o.finish(lines, i, name, now)
 		}
@@ -163,7 +156,7 @@ func (o *output) finish(lines []obs.LogLine, stream int, name string, now time.T
 	}
 	if o.left -= int64(len(text)) + 1; o.left < 0 {
 		o.full = true
-		return append(lines, o.line(streamPlatform, "log truncated: the bound of one call was passed", false, now))
+		return append(lines, o.line(obs.StreamPlatform, "log truncated: the bound of one call was passed", false, now))
 	}
 	return append(lines, o.line(name, clean(text), long, now))
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"nimbus"
 	"nimbus/internal/driver"
 	"nimbus/internal/obs"
@@ -336,5 +338,39 @@ func wantBusy(t *testing.T, err error) {
 	var e *nimbus.Error
 	if !errors.As(err, &e) || e.Code != nimbus.CodeTooManyRequests || e.RetryAfter <= 0 {
 		t.Errorf("got %v, want too_many_requests with a time", err)
+	}
+}
+
+func TestWhatIsPrintedIsStampedWithItsCall(t *testing.T) {
+	t.Parallel()
+	w := open(t, &pooltest.Driver{}, pool.Config{})
+	s := function(3)
+	l := w.acquire(t, s)
+	in := l.Instance().(*pooltest.Instance)
+	call := nimbus.NewID()
+	in.Print(driver.Stdout, "while importing\n")
+	l.Begin(call, pool.KeepLines)
+	in.Print(driver.Stderr, "in the call")
+	l.Print("why it ended")
+	if got := l.Lines(); len(got) != 2 {
+		t.Errorf("kept %q", got)
+	}
+	l.Release(pool.Healthy)
+	in.Print(driver.Stdout, "afterwards\n")
+	want := []obs.LogLine{
+		{Stream: obs.StreamStdout, Text: "while importing"},
+		{Stream: obs.StreamStderr, Text: "in the call", Invocation: call},
+		{Stream: obs.StreamPlatform, Text: "why it ended", Invocation: call},
+		{Stream: obs.StreamStdout, Text: "afterwards"},
+	}
+	got := w.logs.all()
+	for i := range got {
+		got[i].Time = time.Time{}
+		if i < len(want) {
+			want[i].Function, want[i].Version, want[i].Instance = s.FunctionID, 3, l.InstanceID()
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
