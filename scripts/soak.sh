@@ -1,0 +1,17 @@
+#!/bin/sh
+# What takes long: every fuzz target for FUZZTIME, then the tests of concurrency COUNT times.
+set -eu
+cd "$(dirname "$0")/.."
+go=${GO:-go}
+
+scripts/install.sh test
+for package in $($go list ./...); do
+	for target in $($go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+		echo "-- $package $target"
+		# Minimizing what is merely new takes most of the time otherwise.
+		$go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" -fuzzminimizetime 10x "$package"
+	done
+done
+echo '-- concurrency'
+$go test -race -p 1 -count "${COUNT:-20}" -timeout 2h \
+	./internal/obs ./internal/pool ./internal/invoke ./internal/store/... ./internal/driver/...
