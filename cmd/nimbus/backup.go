@@ -41,7 +41,7 @@ func newBackupCommand(c *cli) *cobra.Command {
 func (c *cli) backup(ctx context.Context, api *client.Client, file string) (size int64, err error) {
 	out, err := os.CreateTemp(filepath.Dir(file), ".nimbus-backup-*") // made with mode 0600: it holds secrets
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("cannot write %s: %w", file, innermost(err))
 	}
 	defer func() {
 		if err != nil {
