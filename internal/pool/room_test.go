@@ -192,3 +192,38 @@ func TestRunGivesUpAfterItsGrace(t *testing.T) {
 		l.Release(pool.Broken)
 	})
 }
+
+// A call that waits for admission keeps the place its instance will belong to, though nothing else does.
+func TestAGatedCallKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, &pooltest.Driver{}, pool.Config{})
+		defer w.close(t)
+		id := nimbus.NewID()
+		one, two := version(id, 1), version(id, 2)
+		one.Version.Settings.MaxConcurrency, two.Version.Settings.MaxConcurrency = 1, 1
+		running := w.acquire(t, one)
+		var waiting sync.WaitGroup
+		call := func(ctx context.Context) {
+			waiting.Go(func() {
+				if l, err := w.Acquire(ctx, pool.Request{Spec: two}); err == nil {
+					l.Release(pool.Healthy)
+				} else if ctx.Err() == nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		impatient, leave := context.WithCancel(context.Background())
+		call(context.Background())
+		call(impatient)
+		leave()
+		synctest.Wait()
+		running.Release(pool.Healthy)
+		waiting.Wait()
+		l := w.acquire(t, two)
+		if l.Cold() {
+			t.Error("the instance of the call that waited was lost")
+		}
+		l.Release(pool.Healthy)
+	})
+}
