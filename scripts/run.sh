@@ -14,8 +14,9 @@ make --no-print-directory build
 url=http://127.0.0.1:8080
 bin/nimbus serve --data-dir ./data &
 server=$!
-# Ctrl-C reaches this script alone: a shell starts background commands with SIGINT ignored.
-trap 'kill -TERM "$server" 2>/dev/null || true' INT TERM HUP
+# Ctrl-C reaches this script alone: a shell starts background commands with SIGINT ignored. Once, because make
+# sends its own signal after the terminal's, and the server takes a second one as an order to end at once.
+trap 'trap "" INT TERM HUP; kill -TERM "$server" 2>/dev/null || true' INT TERM HUP
 
 # finish waits for the server, through the signals that interrupt a wait, and ends as it ended.
 finish() {
