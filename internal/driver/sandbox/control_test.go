@@ -3,9 +3,14 @@
 package sandbox
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nimbus"
+	"nimbus/internal/driver"
+	"nimbus/internal/driver/sandbox/cgroup"
 )
 
 func FuzzParseReply(f *testing.F) {
@@ -60,5 +65,29 @@ func TestUserIDsAreDistinct(t *testing.T) {
 			t.Fatalf("user id %d", uid)
 		}
 		seen[uid] = true
+	}
+}
+
+func TestMissingLimits(t *testing.T) {
+	t.Parallel()
+	none := &cgroup.System{}
+	for _, r := range []driver.Resources{{Memory: 1}, {CPUMilli: 1}, {PIDs: 1}} {
+		strict := &Driver{system: none}
+		if err := strict.canHold(r); nimbus.CodeOf(err) != nimbus.CodeUnavailable || !strings.Contains(err.Error(), "allow_missing_limits") {
+			t.Errorf("%+v: error %v", r, err)
+		}
+		lax := &Driver{system: none, config: Config{AllowMissingLimits: true}}
+		if err := lax.canHold(r); err != nil {
+			t.Errorf("%+v: error %v though missing limits are allowed", r, err)
+		}
+		if f := strict.probeLimit("limit", cgroup.Memory); f.OK || !f.essential {
+			t.Errorf("probe: %+v", f)
+		}
+		if f := lax.probeLimit("limit", cgroup.Memory); f.OK || f.essential {
+			t.Errorf("probe: %+v", f)
+		}
+	}
+	if err := (&Driver{system: none}).canHold(driver.Resources{Tmp: 1}); err != nil {
+		t.Errorf("no limit asked for: %v", err)
 	}
 }

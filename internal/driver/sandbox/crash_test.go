@@ -28,23 +28,30 @@ import (
 	"nimbus/internal/wire"
 )
 
-// crashEnv makes the test binary a server that is to be killed: its value is a directory.
+// crashEnv makes the test binary a server that is to be killed. Its value: a directory, an interpreter, an
+// owner and a user id, separated by colons.
 const crashEnv = "NIMBUS_TEST_SANDBOX_CRASH"
-
-const crashOwner = "crash"
 
 const patience = 60 * time.Second
 
 // crash starts instances, one of them paused and one in the middle of a call, says so and waits.
 func crash() {
-	if err := crashing(os.Getenv(crashEnv)); err != nil {
+	if err := crashing(strings.Split(os.Getenv(crashEnv), ":")); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 }
 
-func crashing(dir string) error {
-	d, err := sandbox.New(sandbox.Config{Dir: dir, Owner: crashOwner, UIDBase: uidBase, Log: slog.New(slog.DiscardHandler)})
+func crashing(arguments []string) error {
+	if len(arguments) != 4 {
+		return fmt.Errorf("arguments %q", arguments)
+	}
+	dir, python, owner := arguments[0], arguments[1], arguments[2]
+	base, err := strconv.ParseUint(arguments[3], 10, 32)
+	if err != nil {
+		return err
+	}
+	d, err := sandbox.New(sandbox.Config{Dir: dir, Owner: owner, UIDBase: uint32(base), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -52,7 +59,7 @@ func crashing(dir string) error {
 	go d.Run(ctx)
 	var made []driver.Instance
 	for n := range 5 {
-		i, err := d.Start(ctx, spec(strconv.Itoa(n), os.Getenv("NIMBUS_TEST_SANDBOX_PYTHON")))
+		i, err := d.Start(ctx, spec(strconv.Itoa(n), python))
 		if err != nil {
 			return err
 		}
@@ -105,7 +112,8 @@ func TestNothingSurvivesAKilledServer(t *testing.T) {
 	python := python(t)
 	dir := handler(t, "import subprocess\ndef handle(e):\n subprocess.run(['sleep', '1000'])\n")
 	server := exec.Command("/proc/self/exe")
-	server.Env = append(os.Environ(), crashEnv+"="+dir, "NIMBUS_TEST_SANDBOX_PYTHON="+python.Path)
+	server.Env = append(os.Environ(),
+		fmt.Sprintf("%s=%s:%s:%s:%d", crashEnv, dir, python.Path, owner("crash"), uidBase()))
 	printed, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +138,7 @@ func TestNothingSurvivesAKilledServer(t *testing.T) {
 		t.Errorf("it took %s until all had ended", took)
 	}
 
-	d, err := sandbox.New(config(t, crashOwner))
+	d, err := sandbox.New(config(t, "crash"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +149,7 @@ func TestNothingSurvivesAKilledServer(t *testing.T) {
 	if swept.Cgroups == 0 {
 		t.Error("swept no cgroups")
 	}
-	testenv.Eventually(t, patience, func() bool { return len(leftovers(t, crashOwner)) == 0 })
+	testenv.Eventually(t, patience, func() bool { return len(leftovers(t, owner("crash"))) == 0 })
 	if again, err := d.Sweep(t.Context()); err != nil || again != (driver.Swept{}) {
 		t.Errorf("a second sweep: %+v, %v", again, err)
 	}

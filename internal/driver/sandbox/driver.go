@@ -93,6 +93,8 @@ func (d *Driver) Name() string { return "sandbox" }
 
 // Sweep ends what an earlier process of the same owner left behind.
 func (d *Driver) Sweep(ctx context.Context) (driver.Swept, error) {
+	ctx, cancel := context.WithTimeout(ctx, teardownGrace)
+	defer cancel()
 	swept, err := d.groups.tree.Sweep(ctx)
 	if err != nil {
 		return driver.Swept{}, fmt.Errorf("sandbox: %w", err)
@@ -249,9 +251,7 @@ func (i *instance) handshake(ctx context.Context, z *zygote) error {
 		return nil
 	}
 	if ctx.Err() == nil && waiting.Err() != nil {
-		// A zygote that does not fork in all that time hangs; the nursery replaces it.
-		z.kill()
-		return fmt.Errorf("no instance within %s", forkTimeout)
+		return i.overdue(z)
 	}
 	if !errors.Is(err, wire.ErrEnded) {
 		return err
@@ -267,6 +267,18 @@ func (i *instance) handshake(ctx context.Context, z *zygote) error {
 		return fmt.Errorf("%w: %s", exit, printed[strings.LastIndexByte(printed, '\n')+1:])
 	}
 	return exit
+}
+
+// overdue says what an instance that did not come in time means.
+func (i *instance) overdue(z *zygote) error {
+	select {
+	case <-i.born:
+		return fmt.Errorf("no hello within %s", forkTimeout)
+	default:
+		// The zygote itself hangs, and with it every start to come; the nursery replaces it.
+		z.kill()
+		return fmt.Errorf("the zygote made no instance within %s", forkTimeout)
+	}
 }
 
 // awaitBirth waits for the zygote's word: a child may be quicker with its own.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -44,7 +43,8 @@ type instance struct {
 	done      chan struct{}
 	stop      chan struct{} // closed by the first Stop
 
-	busy sync.Mutex // held by a call on conn
+	busy     sync.Mutex // held by a call on conn
+	freezing sync.Mutex // held while the cgroup is frozen or thawed
 
 	mu        sync.Mutex
 	pidfd     int // -1 before the fork and after the end
@@ -135,12 +135,16 @@ func (i *instance) release() {
 // Stop kills the instance and waits until nothing of it is left.
 func (i *instance) Stop(ctx context.Context) error {
 	i.mu.Lock()
-	if !i.stopping {
+	first := !i.stopping
+	if first {
 		i.stopping = true
 		close(i.stop)
 		i.killLocked()
 	}
 	i.mu.Unlock()
+	if first {
+		i.thawToDie()
+	}
 	select {
 	case <-i.done:
 		return nil
@@ -158,9 +162,26 @@ func (i *instance) killLocked() {
 	if err != nil && !errors.Is(err, unix.ESRCH) {
 		i.driver.log.Error("kill instance", "instance_id", i.id, "error", err)
 	}
-	// A v1 freezer holds SIGKILL back, a frozen instance is thawed to die.
-	if err := i.group.Thaw(); err != nil && !errors.Is(err, os.ErrNotExist) {
+}
+
+// thawToDie lets the signal reach a frozen instance: a v1 freezer holds even SIGKILL back. No Pause comes
+// after it.
+func (i *instance) thawToDie() {
+	i.freezing.Lock()
+	defer i.freezing.Unlock()
+	if err := i.group.Thaw(); err != nil {
+		// The group is gone already, or there is no freezer and nothing was frozen.
 		i.driver.log.Debug("thaw instance", "instance_id", i.id, "error", err)
+	}
+}
+
+// isStopping reports whether Stop has been called.
+func (i *instance) isStopping() bool {
+	select {
+	case <-i.stop:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -145,6 +145,11 @@ func (i *instance) Stats(context.Context) (driver.Stats, error) {
 
 // Pause freezes the instance.
 func (i *instance) Pause(ctx context.Context) error {
+	i.freezing.Lock()
+	defer i.freezing.Unlock()
+	if i.isStopping() || i.hasEnded() {
+		return fmt.Errorf("pause instance %s: it is ending", i.id)
+	}
 	if err := i.group.Freeze(ctx); err != nil {
 		return fmt.Errorf("pause instance %s: %w", i.id, err)
 	}
@@ -153,6 +158,11 @@ func (i *instance) Pause(ctx context.Context) error {
 
 // Resume thaws the instance.
 func (i *instance) Resume(context.Context) error {
+	i.freezing.Lock()
+	defer i.freezing.Unlock()
+	if i.hasEnded() {
+		return fmt.Errorf("resume instance %s: %w", i.id, &driver.ExitError{Exit: i.Exit()})
+	}
 	if err := i.group.Thaw(); err != nil {
 		return fmt.Errorf("resume instance %s: %w", i.id, err)
 	}

@@ -31,12 +31,22 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// uidBase keeps the ids of this test's instances apart from an installation's on the same machine.
-const uidBase = 0x7ff00000 - 64<<16
+// uidSpan is how many user ids a driver may take.
+const uidSpan = 64 << 16
 
-func config(t testing.TB, owner string) sandbox.Config {
+// uidBase keeps the ids of this run's instances apart from those of an installation, or of another run, on
+// the same machine.
+func uidBase() uint32 {
+	const first, places = 0x40000000, 192
+	return first + uint32(os.Getpid()%places)*uidSpan
+}
+
+// owner is a label of this run's own.
+func owner(name string) string { return name + "-" + strconv.Itoa(os.Getpid()) }
+
+func config(t testing.TB, name string) sandbox.Config {
 	t.Helper()
-	return sandbox.Config{Dir: t.TempDir(), Owner: owner, UIDBase: uidBase,
+	return sandbox.Config{Dir: t.TempDir(), Owner: owner(name), UIDBase: uidBase(),
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 }
 
@@ -48,14 +58,13 @@ func python(t testing.TB) runtime.Runtime {
 
 func TestConformance(t *testing.T) {
 	testenv.RequireSandbox(t)
-	const owner = "conformance"
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	drivertest.Run(t, drivertest.Harness{
 		New: func(t *testing.T) driver.Driver {
-			d, err := sandbox.New(config(t, owner))
+			d, err := sandbox.New(config(t, "conformance"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +72,7 @@ func TestConformance(t *testing.T) {
 		},
 		Runtime:   python(t),
 		Secret:    secret,
-		Leftovers: func(t *testing.T) []string { return leftovers(t, owner) },
+		Leftovers: func(t *testing.T) []string { return leftovers(t, owner("conformance")) },
 	})
 }
 
@@ -112,7 +121,7 @@ func processes(t testing.TB) []int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if uid >= uidBase && uid < uidBase+64<<16 {
+		if first := uint64(uidBase()); uid >= first && uid < first+uidSpan {
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 			if err != nil {
 				t.Fatal(err)
@@ -165,7 +174,7 @@ func TestProbeTellsEachFeature(t *testing.T) {
 			t.Errorf("no word about %s", want)
 		}
 	}
-	if left := leftovers(t, "probe"); len(left) > 0 {
+	if left := leftovers(t, owner("probe")); len(left) > 0 {
 		t.Errorf("left behind: %s", left)
 	}
 }
@@ -239,5 +248,29 @@ func TestAnInterpreterOfItsOwnPrefix(t *testing.T) {
 	d = start(t, c2)
 	if _, err := d.Start(t.Context(), spec("prefix", own)); err == nil || !strings.Contains(err.Error(), "would see") {
 		t.Errorf("data below the prefix: error %v", err)
+	}
+}
+
+func TestAStartThatFailsSaysWhy(t *testing.T) {
+	testenv.RequireSandbox(t)
+	d := start(t, config(t, "fails"))
+	python := python(t).Path
+	tiny := spec("tiny", python)
+	tiny.Resources.Memory = 64 << 10 // too little to set up in
+	if _, err := d.Start(t.Context(), tiny); err == nil || !strings.Contains(err.Error(), "memory") {
+		t.Errorf("error %v", err)
+	}
+	missing := spec("missing", "/usr/bin/no-such-python")
+	missing.Runtime.Name = "missing"
+	if _, err := d.Start(t.Context(), missing); err == nil || !strings.Contains(err.Error(), "no-such-python") {
+		t.Errorf("error %v", err)
+	}
+	// Neither harms what comes after.
+	i, err := d.Start(t.Context(), spec("good", python))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Ping(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

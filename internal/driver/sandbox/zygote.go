@@ -50,7 +50,6 @@ type zygote struct {
 	uids      map[uint32]bool      // taken
 	seq       uint64
 	retired   bool // takes no more requests
-	gone      bool
 }
 
 // setup is the first message to zygote.py.
@@ -159,7 +158,7 @@ func (z *zygote) read() {
 	_ = z.cmd.Wait()
 	// Its PID namespace is empty now: every instance is gone.
 	z.mu.Lock()
-	z.gone, z.retired = true, true
+	z.retired = true
 	left := make([]*instance, 0, len(z.instances))
 	for _, i := range z.instances {
 		left = append(left, i)
@@ -212,9 +211,15 @@ func (z *zygote) fork(i *instance, tmp int64, fds []*os.File) error {
 	z.mu.Unlock()
 	if err := z.control.request(seq, uid, tmp, fds); err != nil {
 		z.mu.Lock()
-		delete(z.instances, seq)
-		delete(z.uids, uid)
+		_, ours := z.instances[seq]
+		if ours {
+			delete(z.instances, seq)
+			delete(z.uids, uid)
+		}
 		z.mu.Unlock()
+		if !ours {
+			return nil // read has seen the end of the zygote, and ended this instance with the others
+		}
 		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed) {
 			return fmt.Errorf("%w: %w", errZygoteGone, err)
 		}

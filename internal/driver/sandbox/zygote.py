@@ -10,6 +10,7 @@ a read-only root, with a control socket (SEQPACKET, one message a request or rep
 The order of the steps in instance() is what the kernel demands: each needs a right that a later one gives up.
 """
 
+import _socket
 import ctypes
 import fcntl
 import importlib.util
@@ -18,6 +19,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 import traceback
@@ -42,8 +44,12 @@ FS_MAKE_CHAR, FS_MAKE_BLOCK = 1 << 6, 1 << 11
 FS_TRUNCATE, FS_IOCTL_DEV = 1 << 14, 1 << 15
 FS_ABI1, FS_ABI2, FS_ABI3, FS_ABI5 = (1 << 13) - 1, 1 << 13, FS_TRUNCATE, FS_IOCTL_DEV
 
-# What /proc shows to anyone and tells about the host.
-MASKED = "kallsyms keys key-users cmdline timer_list sysrq-trigger kcore config.gz interrupts sched_debug latency_stats"
+# What /proc may show to anyone and tells about the host. Where a mode keeps others out already (kcore, say),
+# nothing is mounted.
+MASKED = (
+    "cmdline config.gz interrupts kallsyms kcore key-users keys kmsg latency_stats sched_debug "
+    "slabinfo sysrq-trigger timer_list vmallocinfo"
+)
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -97,7 +103,7 @@ class Zygote:
         self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._children = {}  # pid → seq
         self._shm = b"mode=1777,nr_inodes=1024,size=%d" % setup["shm"]
-        self._masks = [b"/proc/" + m.encode() for m in MASKED.split() if os.path.exists("/proc/" + m)]
+        self._masks = list(masks())
         program = bytes.fromhex(setup["filter"])
         self._filter = Filter(len(program) // 8, program)
         self._rules = landlock_rules()
@@ -187,8 +193,10 @@ class Zygote:
         os.dup2(fds[0], CONTROL, inheritable=False)
         syscall("close_range", SYS_CLOSE_RANGE, ctypes.c_uint(CONTROL + 1), ctypes.c_uint(0xFFFFFFFF), ctypes.c_int(0))
         os.setsid()
-        with open("/proc/self/oom_score_adj", "w") as f:
-            f.write("500")  # short of memory, the kernel is to take instances before the server
+        # Short of memory, the kernel is to take instances before the server.
+        adjust = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(adjust, b"500")
+        os.close(adjust)
 
         check(libc.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP), "unshare")
         options = b"mode=1777,nr_inodes=%d,size=%d" % (max(1024, tmp >> 13), tmp)
@@ -197,8 +205,9 @@ class Zygote:
         mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         for path in self._masks:
             mount(b"/dev/null", path, None, MS_BIND)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            fcntl.ioctl(s, SIOCSIFFLAGS, self._lo_up)
+        plain = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+        fcntl.ioctl(plain.fileno(), SIOCSIFFLAGS, self._lo_up)
+        plain.close()
 
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)  # and with it every capability
@@ -206,6 +215,17 @@ class Zygote:
         prctl("dumpable", PR_SET_DUMPABLE, 1)
         landlock(self._rules)
         prctl("seccomp", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(self._filter))
+
+
+def masks():
+    """The files of MASKED that others may read or write here."""
+    for name in MASKED.split():
+        try:
+            mode = os.stat("/proc/" + name).st_mode
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(mode) and mode & (stat.S_IROTH | stat.S_IWOTH):
+            yield b"/proc/" + name.encode()
 
 
 def landlock_rules():
@@ -216,9 +236,12 @@ def landlock_rules():
     handled = FS_ABI1 | (FS_ABI2 if abi >= 2 else 0) | (FS_ABI3 if abi >= 3 else 0) | (FS_ABI5 if abi >= 5 else 0)
     tree = handled & ~(FS_MAKE_CHAR | FS_MAKE_BLOCK | FS_IOCTL_DEV)
     device = handled & (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
-    rules = [("/", FS_EXECUTE | FS_READ_FILE | FS_READ_DIR), ("/tmp", tree), ("/dev/shm", tree)]
-    rules += [("/dev/" + name, device) for name in ("null", "zero", "full", "random", "urandom")]
-    return handled, rules
+    return handled, [
+        ("/", FS_EXECUTE | FS_READ_FILE | FS_READ_DIR),
+        ("/dev", device),  # holds the devices we put there, on a read-only file system
+        ("/dev/shm", tree),
+        ("/tmp", tree),
+    ]
 
 
 def landlock(rules):
