@@ -47,7 +47,7 @@ type Settings struct {
 	Tags           []string      // sorted, distinct
 	MaxConcurrency int           // calls at once; 0 = unbounded
 	IdleTimeout    time.Duration // 0 = the pool's
-	CPUMilli       int           // thousandths of a core; 0 = in proportion to memory
+	CPUMilli       int           // thousandths of a core; 0 = no limit, an equal share
 	Tmp            int64         // bytes of /tmp
 	Driver         string
 	Capture        Capture

@@ -39,7 +39,7 @@ func (s *settings) addFlags(cmd *cobra.Command) {
 	f.StringVar(&s.description, "description", "", "what the function is for")
 	f.IntVar(&s.maxConcurrency, "max-concurrency", 0, "calls at once; 0 = unbounded")
 	f.DurationVar(&s.idleTimeout, "idle-timeout", 0, "how long an idle instance is kept, such as 90s")
-	f.IntVar(&s.cpuMilli, "cpu-milli", 0, "thousandths of a core; 0 = in proportion to memory")
+	f.IntVar(&s.cpuMilli, "cpu-milli", 0, "thousandths of a core; 0 = no limit, an equal share")
 	f.Int64Var(&s.tmpMB, "tmp-mb", 0, "size of /tmp in MB")
 	f.StringVar(&s.driver, "driver", "", "what isolates the instances, such as sandbox")
 	f.StringVar(&s.capture, "capture", "", "which inputs and outputs records keep: none, errors, sampled or all")

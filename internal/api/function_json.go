@@ -26,7 +26,7 @@ type functionJSON struct {
 	Tags           []string          `json:"tags"`
 	MaxConcurrency int               `json:"max_concurrency" doc:"Calls at once; 0 is unbounded."`
 	IdleTimeout    string            `json:"idle_timeout" doc:"As 2m0s; 0s is the pool's."`
-	CPUMilli       int               `json:"cpu_milli" doc:"Thousandths of a core; 0 is in proportion to memory."`
+	CPUMilli       int               `json:"cpu_milli" doc:"Thousandths of a core; 0 is no limit, and an equal share under load."`
 	TmpMB          int64             `json:"tmp_mb"`
 	Driver         string            `json:"driver"`
 	Capture        string            `json:"capture" enum:"none,errors,sampled,all"`
@@ -71,7 +71,7 @@ type functionInput struct {
 	Tags           []string          `json:"tags,omitempty" doc:"All of them: what was there is replaced."`
 	MaxConcurrency *int              `json:"max_concurrency,omitempty" doc:"Calls at once; 0 is unbounded."`
 	IdleTimeout    *string           `json:"idle_timeout,omitempty" doc:"A Go duration, as 2m; 0s is the pool's."`
-	CPUMilli       *int              `json:"cpu_milli,omitempty" doc:"Thousandths of a core; 0 is in proportion to memory."`
+	CPUMilli       *int              `json:"cpu_milli,omitempty" doc:"Thousandths of a core; 0 is no limit, and an equal share under load."`
 	TmpMB          *int64            `json:"tmp_mb,omitempty"`
 	Driver         *string           `json:"driver,omitempty"`
 	Capture        *string           `json:"capture,omitempty" enum:"none,errors,sampled,all"`

@@ -34,11 +34,16 @@ type bench struct {
 
 // changes remembers what it was told.
 type changes struct {
+	told func(nimbus.ID) // also called, when set
+
 	mu  sync.Mutex
 	ids []nimbus.ID
 }
 
 func (c *changes) Changed(id nimbus.ID) {
+	if c.told != nil {
+		c.told(id)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ids = append(c.ids, id)

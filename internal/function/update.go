@@ -108,11 +108,11 @@ func (u *update) addVersion(ctx context.Context, f *nimbus.Function, pkg nimbus.
 		u.overtaken = true
 		return nil, err
 	}
-	u.routes.Changed(f.ID)
 	if err := u.functions.PruneVersions(ctx, f.ID, u.cfg.Keep); err != nil {
 		// The update is done; the next one prunes what stayed.
 		u.cfg.Log.WarnContext(ctx, "old versions were not pruned", "function", f.ID.String(), "error", err)
 	}
+	u.routes.Changed(f.ID) // last, so that no route to a pruned version is remembered
 	return &next, nil
 }
 

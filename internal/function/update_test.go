@@ -135,8 +135,20 @@ func TestOldVersionsArePruned(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	f := b.create(t, "f", text(echo))
+	var left []int64 // versions there were when the routes were told for the last time
+	b.routes.told = func(id nimbus.ID) {
+		left = nil
+		for number := range int64(10) {
+			if _, err := b.control.Version(t.Context(), id, number); err == nil {
+				left = append(left, number)
+			}
+		}
+	}
 	for i := range 5 {
 		b.update(t, f, Input{Description: ptr(fmt.Sprint(i))})
+	}
+	if !slices.Equal(left, []int64{4, 5, 6}) {
+		t.Errorf("the routes were told while there were the versions %v", left)
 	}
 	for number, there := range map[int64]bool{1: false, 3: false, 4: true, 5: true, 6: true} {
 		_, err := b.control.Version(t.Context(), f.ID, number)
