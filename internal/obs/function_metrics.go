@@ -54,7 +54,7 @@ func (m *Metrics) Function(id nimbus.ID, runtime string) *FunctionMetrics {
 	defer m.mu.Unlock()
 	label, handles := id.String(), m.functions[id]
 	switch {
-	case handles == nil && len(m.functions) >= maxFunctionLabels:
+	case handles == nil && len(m.functions) >= m.maxFunctions:
 		label, handles = otherLabel, m.others
 	case handles == nil:
 		handles = make(map[string]*FunctionMetrics, 1)

@@ -14,9 +14,9 @@ import (
 	"nimbus"
 )
 
-// maxFunctionLabels bounds the functions that have series of their own; those that come later share the
+// defaultFunctionLabels bounds the functions that have series of their own; those that come later share the
 // function_id "other".
-const maxFunctionLabels = 1000
+const defaultFunctionLabels = 1000
 
 // otherLabel stands for what has no label of its own.
 const otherLabel = "other"
@@ -25,6 +25,8 @@ const otherLabel = "other"
 type Metrics struct {
 	RecordsDropped  prometheus.Counter // invocation records that could not be kept
 	LogLinesDropped prometheus.Counter // lines of functions' logs that could not be kept
+
+	maxFunctions int // with series of their own
 
 	registry    *prometheus.Registry
 	invocations *prometheus.CounterVec
@@ -55,7 +57,8 @@ func NewMetrics() *Metrics {
 			Name: "nimbus_records_dropped_total", Help: "Invocation records that could not be kept."}),
 		LogLinesDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "nimbus_log_lines_dropped_total", Help: "Lines of functions' logs that could not be kept."}),
-		registry: prometheus.NewRegistry(),
+		maxFunctions: defaultFunctionLabels,
+		registry:     prometheus.NewRegistry(),
 		invocations: counter("nimbus_invocations_total",
 			"Invocations that ended.", "function_id", "runtime", "status"),
 		durations: histogram("nimbus_invocation_duration_ms",

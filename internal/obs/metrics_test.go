@@ -77,7 +77,11 @@ func TestMetricNames(t *testing.T) {
 func TestFunctionLabelsAreBounded(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()
-	ids := make([]nimbus.ID, maxFunctionLabels+2)
+	if m.maxFunctions != 1000 {
+		t.Errorf("%d functions may have series, 1000 should", m.maxFunctions)
+	}
+	m.maxFunctions = 10
+	ids := make([]nimbus.ID, m.maxFunctions+2)
 	for i := range ids {
 		ids[i] = nimbus.NewID()
 		m.Function(ids[i], "python3.11").Observe(Observation{Status: nimbus.InvocationSuccess})
@@ -90,9 +94,9 @@ func TestFunctionLabelsAreBounded(t *testing.T) {
 	if scraped := scrape(t, m); strings.Contains(scraped, ids[0].String()) {
 		t.Error("a deleted function still has series")
 	}
-	m.Function(ids[maxFunctionLabels], "python3.11").Observe(Observation{Status: nimbus.InvocationSuccess})
+	m.Function(ids[m.maxFunctions], "python3.11").Observe(Observation{Status: nimbus.InvocationSuccess})
 	wantLines(t, scrape(t, m), fmt.Sprintf(
-		`nimbus_invocations_total{function_id="%s",runtime="python3.11",status="success"} 1`, ids[maxFunctionLabels]))
+		`nimbus_invocations_total{function_id="%s",runtime="python3.11",status="success"} 1`, ids[m.maxFunctions]))
 }
 
 func TestErrorTypesAreBounded(t *testing.T) {
