@@ -114,6 +114,16 @@ func (f *function) admit(e *effects) {
 	}
 }
 
+// restart is called when a start has ended: a group of another version may have been passed over because
+// StartsPerFunction were going on.
+func (f *function) restart(e *effects) {
+	for _, g := range f.groups {
+		if g.short() {
+			e.want(g)
+		}
+	}
+}
+
 // forget drops a group that nothing hangs on, and then the function, which the caller removes from the map
 // when forget reports true.
 func (f *function) forget(g *group) bool {

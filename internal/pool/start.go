@@ -52,9 +52,7 @@ func (r *runner) ready(g *group, in *instance, phases nimbus.Phases) {
 	} else {
 		g.hand(in, phases, cold, &e)
 	}
-	if g.short() {
-		e.want(g)
-	}
+	f.restart(&e)
 	f.mu.Unlock()
 	r.pool.do(&e)
 }
@@ -75,9 +73,7 @@ func (r *runner) failed(g *group, err error) {
 		e.grant(w, grant{err: err})
 	}
 	f.admit(&e)
-	if g.short() {
-		e.want(g)
-	}
+	f.restart(&e)
 	dead := f.forget(g)
 	f.mu.Unlock()
 	if dead {

@@ -166,6 +166,38 @@ func TestSlowImportsDoNotHoldUpOthers(t *testing.T) {
 	})
 }
 
+// The starts of one version take the function's hands; calls of the next, which come meanwhile, get theirs when
+// those have ended, though no other call ever comes.
+func TestANewVersionStartsAfterTheStartsOfTheOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, &pooltest.Driver{OnInit: func(ctx context.Context, _ *pooltest.Instance) error {
+			return pooltest.Sleep(ctx, 100*time.Millisecond)
+		}}, pool.Config{StartsPerFunction: 2})
+		defer w.close(t)
+		old := function(1)
+		var calls sync.WaitGroup
+		call := func(s *pool.Spec) {
+			calls.Go(func() {
+				began := time.Now()
+				l, err := w.Acquire(context.Background(), pool.Request{Spec: s})
+				if err != nil {
+					t.Errorf("version %s: %v", s.VersionText, err)
+					return
+				}
+				l.Release(pool.Healthy)
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("version %s: held for %s", s.VersionText, took)
+				}
+			})
+		}
+		call(old)
+		call(old)
+		synctest.Wait()
+		call(version(old.FunctionID, 2))
+		calls.Wait()
+	})
+}
+
 func TestAVersionNothingCanRunIsRefused(t *testing.T) {
 	t.Parallel()
 	w := open(t, &pooltest.Driver{}, pool.Config{})
