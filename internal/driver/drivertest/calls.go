@@ -120,6 +120,23 @@ func callCases() []testCase {
 				t.Errorf("stats %+v, %v", stats, err)
 			}
 		}},
+		{"the standard library works", func(t *testing.T, s *suite) {
+			want := map[string]any{
+				"thread_pool": 328350.0, "event_loop": "hi", "shell": "42", "child_process": true, "spawned_process": 0.0,
+				"shared": 7.0, "database": 45.0, "loopback": "hello", "alarm": 1.0, "files": 5000.0, "zone": "Europe/Berlin",
+				"certificates": true, "hash": "e3b0c442", "selector": "EpollSelector", "libc": true, "platform": "Linux",
+				"encoding": "UTF-8", "stdout_file": 10.0, "user": "/tmp", "exit": true,
+			}
+			got := call[map[string]attempt](t, s.claim(t, "library"), nil)
+			for name, a := range got {
+				if a.Error != "" || a.Value != want[name] {
+					t.Errorf("%s: %v %s %s, want %v", name, a.Value, a.Error, a.Text, want[name])
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("%d parts, want %d", len(got), len(want))
+			}
+		}},
 		{"pause and resume", func(t *testing.T, s *suite) {
 			i := s.claim(t, "tick")
 			pauser, ok := i.(driver.Pauser)

@@ -194,3 +194,127 @@ def tick(event):
         tick.count = 0
         threading.Thread(target=run, daemon=True).start()
     return tick.count
+
+
+def library(event):
+    """Uses what handlers rely on; returns what each part answered."""
+    import asyncio
+    import concurrent.futures
+    import ctypes
+    import hashlib
+    import locale
+    import mmap
+    import multiprocessing
+    import platform
+    import selectors
+    import shutil
+    import signal
+    import sqlite3
+    import ssl
+    import tempfile
+    import zoneinfo
+    from multiprocessing import shared_memory
+
+    def thread_pool():
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            return sum(pool.map(lambda n: n * n, range(100)))
+
+    def event_loop():
+        async def both():
+            process = await asyncio.create_subprocess_exec("/bin/echo", "hi", stdout=asyncio.subprocess.PIPE)
+            out, _ = await process.communicate()
+            await asyncio.sleep(0.001)
+            return out.decode().strip()
+
+        return asyncio.run(both())
+
+    def shell():
+        return subprocess.run("echo $((6*7)) | cat", shell=True, capture_output=True, text=True, check=True).stdout.strip()
+
+    def child_process():
+        queue, lock = multiprocessing.SimpleQueue(), multiprocessing.Lock()
+
+        def work():
+            with lock:
+                queue.put(os.getppid())
+
+        process = multiprocessing.Process(target=work)
+        process.start()
+        answer = queue.get()
+        process.join()
+        return answer == os.getpid() and process.exitcode == 0
+
+    def spawned_process():
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=time.sleep, args=(0,))
+        process.start()
+        process.join()
+        return process.exitcode
+
+    def shared():
+        block = shared_memory.SharedMemory(create=True, size=4096)
+        block.buf[0] = 7
+        value = block.buf[0]
+        block.close()
+        block.unlink()
+        return value
+
+    def database():
+        with tempfile.TemporaryDirectory() as directory:
+            db = sqlite3.connect(os.path.join(directory, "db"))
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("CREATE TABLE t (n)")
+            db.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(10)])
+            db.commit()
+            return db.execute("SELECT sum(n) FROM t").fetchone()[0]
+
+    def loopback():
+        server = socket.create_server(("127.0.0.1", 0))
+        with socket.create_connection(("localhost", server.getsockname()[1]), 1) as client:
+            peer, _ = server.accept()
+            peer.sendall(b"hello")
+            peer.close()
+            received = client.recv(5).decode()
+        server.close()
+        return received
+
+    def alarm():
+        got = []
+        old = signal.signal(signal.SIGALRM, lambda *_: got.append(1))
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        while not got:
+            time.sleep(0.001)
+        signal.signal(signal.SIGALRM, old)
+        return len(got)
+
+    def files():
+        with tempfile.NamedTemporaryFile("w+", suffix=".txt") as f:
+            f.write("x" * 5000)
+            f.flush()
+            copy = shutil.copy(f.name, f.name + ".copy")
+            with open(copy) as g, mmap.mmap(g.fileno(), 0, access=mmap.ACCESS_READ) as m:
+                return len(m)
+
+    parts = {
+        "thread_pool": thread_pool,
+        "event_loop": event_loop,
+        "shell": shell,
+        "child_process": child_process,
+        "spawned_process": spawned_process,
+        "shared": shared,
+        "database": database,
+        "loopback": loopback,
+        "alarm": alarm,
+        "files": files,
+        "zone": lambda: str(zoneinfo.ZoneInfo("Europe/Berlin")),
+        "certificates": lambda: ssl.create_default_context().verify_mode == ssl.CERT_REQUIRED,
+        "hash": lambda: hashlib.sha256(b"").hexdigest()[:8],
+        "selector": lambda: type(selectors.DefaultSelector()).__name__,
+        "libc": lambda: ctypes.CDLL(None).getpid() == os.getpid(),
+        "platform": lambda: platform.system(),
+        "encoding": lambda: locale.getpreferredencoding(),
+        "stdout_file": lambda: open("/dev/stdout", "w").write("to a file\n"),
+        "user": lambda: os.path.expanduser("~"),
+        "exit": lambda: callable(exit),
+    }
+    return {name: attempt(part) for name, part in parts.items()}

@@ -23,6 +23,9 @@ const (
 	pipeSize = 64 << 10
 )
 
+// pipeMode lets an instance, which doesn't own its pipes, open /dev/stdout and /dev/stderr.
+const pipeMode = 0o222
+
 // buffers lends read buffers.
 type buffers struct{ pool sync.Pool }
 
@@ -62,7 +65,9 @@ func newOutput(b *buffers) (o *output, theirs [2]*os.File, err error) {
 			return nil, theirs, fmt.Errorf("make a pipe: %w", err)
 		}
 		theirs[i] = os.NewFile(uintptr(fds[1]), "output")
-		err := unix.SetNonblock(fds[0], true) // so that the runtime's poller takes it
+		err := errors.Join(
+			unix.SetNonblock(fds[0], true), // so that the runtime's poller takes it
+			unix.Fchmod(fds[1], pipeMode))
 		file := os.NewFile(uintptr(fds[0]), "output")
 		var raw syscall.RawConn
 		if err == nil {
