@@ -25,17 +25,26 @@ type server struct {
 	url    string
 	stdout *strings.Builder // what it said before it was ready, the ready line included
 	stderr *bytes.Buffer
+	ready  chan string // its URL, once it is ready
 	ended  chan struct{}
 }
 
 // startServer starts a server and waits until it says that it is ready. The test ends it.
 func startServer(t *testing.T, dataDir string, args ...string) *server {
 	t.Helper()
+	s := launchServer(t, dataDir, args...)
+	s.awaitReady()
+	return s
+}
+
+// launchServer starts a server, which the test ends.
+func launchServer(t *testing.T, dataDir string, args ...string) *server {
+	t.Helper()
 	testenv.RequireSandbox(t)
 	testenv.RequirePython(t)
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir}, args...)
 	s := &server{t: t, cmd: exec.Command("nimbus", args...), stdout: new(strings.Builder),
-		stderr: new(bytes.Buffer), ended: make(chan struct{})}
+		stderr: new(bytes.Buffer), ready: make(chan string, 1), ended: make(chan struct{})}
 	s.cmd.Stderr = s.stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -50,28 +59,35 @@ func startServer(t *testing.T, dataDir string, args ...string) *server {
 			t.Logf("the server's log:\n%s", s.stderr)
 		}
 	})
-	ready := make(chan string, 1)
-	go func() {
-		defer close(s.ended)
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			fmt.Fprintln(s.stdout, lines.Text())
-			if _, url, found := strings.Cut(lines.Text(), "nimbus is ready on "); found {
-				ready <- url
-				break
-			}
+	go s.follow(out)
+	return s
+}
+
+// follow reads what the server prints until it ends.
+func (s *server) follow(out io.Reader) {
+	defer close(s.ended)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		fmt.Fprintln(s.stdout, lines.Text())
+		if _, url, found := strings.Cut(lines.Text(), "nimbus is ready on "); found {
+			s.ready <- url
+			break
 		}
-		_, _ = io.Copy(io.Discard, out) // until the server ends
-	}()
+	}
+	_, _ = io.Copy(io.Discard, out)
+}
+
+// awaitReady waits until the server says that it is ready.
+func (s *server) awaitReady() {
+	s.t.Helper()
 	select {
-	case s.url = <-ready:
+	case s.url = <-s.ready:
 	case <-s.ended:
 		_ = s.cmd.Wait()
-		t.Fatalf("the server ended before it was ready:\n%s", s.stderr)
+		s.t.Fatalf("the server ended before it was ready:\n%s", s.stderr)
 	case <-time.After(30 * time.Second):
-		t.Fatal("the server was not ready within 30 s")
+		s.t.Fatal("the server was not ready within 30 s")
 	}
-	return s
 }
 
 // as is the same server for a subtest.
