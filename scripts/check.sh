@@ -21,6 +21,7 @@ $go mod verify
 
 step vet
 $go vet ./...
+$go vet -tags soak ./cmd/nimbus
 
 step static analysis
 $go tool staticcheck ./...

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What takes long: every fuzz target for FUZZTIME, then the tests of concurrency COUNT times.
+# What takes long: every fuzz target for FUZZTIME, the tests of concurrency COUNT times, and the tests that
+# are built with the tag soak.
 set -eu
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -12,6 +13,9 @@ for package in $($go list ./...); do
 		$go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" -fuzzminimizetime 10x "$package"
 	done
 done
+export NIMBUS_TEST_REQUIRE="${NIMBUS_TEST_REQUIRE-root,sandbox,python}"
 echo '-- concurrency'
 $go test -race -p 1 -count "${COUNT:-20}" -timeout 2h \
 	./internal/obs ./internal/pool ./internal/invoke ./internal/store/... ./internal/driver/...
+echo '-- a whole server'
+$go test -race -tags soak -run '^TestSoak' -count 1 -timeout 4h -v ./cmd/nimbus
