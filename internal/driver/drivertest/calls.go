@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"nimbus"
@@ -79,6 +80,20 @@ func callCases() []testCase {
 				t.Errorf("error %v", err)
 			}
 			stopped(t, i)
+		}},
+		{"a stream whose reader hangs up", func(t *testing.T, s *suite) {
+			i := s.claim(t, "stream")
+			c := newCall([]byte(`{"items": 100, "size": 1000}`))
+			c.Meta.Stream = true
+			// The same error as that of a runtime that is gone, and yet the event was handed over.
+			gone := fmt.Errorf("write to the caller: %w", syscall.EPIPE)
+			c.Chunk = func(string, []byte) error { return gone }
+			if _, err := i.Invoke(t.Context(), c); !errors.Is(err, gone) || errors.Is(err, driver.ErrNotSent) {
+				t.Errorf("error %v", err)
+			}
+			if outcome, err := invoke(t, i, map[string]int{"items": 1, "size": 1}); err != nil || !outcome.Resp.OK {
+				t.Errorf("the next call: %+v, %v", outcome.Resp, err)
+			}
 		}},
 		{"ping", func(t *testing.T, s *suite) {
 			i := s.claim(t, "echo")

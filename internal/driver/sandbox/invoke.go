@@ -12,6 +12,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/driver"
+	"nimbus/internal/wire"
 )
 
 // Specialize attaches the code, sets the limits and initialises the runtime.
@@ -97,8 +98,9 @@ func (i *instance) Invoke(ctx context.Context, call *driver.Call) (driver.Outcom
 		return driver.Outcome{}, fmt.Errorf("%w: %w", driver.ErrNotSent, &driver.ExitError{Exit: i.Exit()})
 	}
 	outcome, err := i.exec(ctx, call)
-	if errors.Is(err, unix.EPIPE) && ctx.Err() == nil {
-		// The runtime was gone before all of the event was written, and it runs no half of one.
+	if errors.Is(err, wire.ErrEnded) && errors.Is(err, unix.EPIPE) && ctx.Err() == nil {
+		// The runtime was gone before all of the event was written, and it runs no half of one. (Without
+		// ErrEnded the broken pipe is that of whom the stream goes to.)
 		return driver.Outcome{}, fmt.Errorf("%w: %w", driver.ErrNotSent, i.exitError(ctx))
 	}
 	if err != nil {
