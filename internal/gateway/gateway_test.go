@@ -49,6 +49,8 @@ func TestResponses(t *testing.T) {
 		"statusCode below": {`{"a":{"statusCode":404}}`, 200, nil, `{"a":{"statusCode":404}}`},
 		"statusCode text":  {`"\"statusCode\""`, 200, nil, `"\"statusCode\""`},
 		"an array":         {`[{"statusCode":404}]`, 200, nil, `[{"statusCode":404}]`},
+		"status as text":   {`{"statusCode":"404","body":"b"}`, 404, nil, `b`},
+		"reset content":    {`{"statusCode":205,"body":"ignored"}`, 205, map[string]string{"Content-Type": ""}, ``},
 		"status only":      {`{"statusCode":418}`, 418, map[string]string{"Content-Type": "", "Content-Length": "0"}, ``},
 		"body":             {`{"statusCode":201,"body":"made","headers":{"content-type":"text/plain","X-N":5,"X-B":true}}`, 201, map[string]string{"Content-Type": "text/plain", "X-N": "5", "X-B": "true"}, `made`},
 		"base64":           {`{"statusCode":200,"body":"AAH/","isBase64Encoded":true,"headers":{"Content-Type":"image/png"}}`, 200, map[string]string{"Content-Type": "image/png", "Content-Length": "3"}, "\x00\x01\xff"},
@@ -91,7 +93,9 @@ func TestCookiesAreSetOneByOne(t *testing.T) {
 func TestBadResponses(t *testing.T) {
 	t.Parallel()
 	for result, want := range map[string]string{
-		`{"statusCode":"200"}`:                       "statusCode",
+		`{"statusCode":"+200"}`:                      "statusCode",
+		`{"statusCode":"OK"}`:                        "statusCode",
+		`{"statusCode":""}`:                          "statusCode",
 		`{"statusCode":99}`:                          "statusCode",
 		`{"statusCode":101}`:                         "statusCode",
 		`{"statusCode":600}`:                         "statusCode",

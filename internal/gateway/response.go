@@ -76,12 +76,17 @@ func responseFields(result []byte) (map[string]json.RawMessage, bool) {
 	return fields, ok
 }
 
+// parseStatus takes the status as text too: AWS does, and its own templates send it so.
 func parseStatus(raw json.RawMessage) (int, error) {
-	status, err := strconv.Atoi(string(raw))
+	text := string(raw)
+	if raw[0] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	status, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || status < 200 || status > 599 {
 		return 0, badResponse("statusCode must be a whole number from 200 to 599")
 	}
-	return status, nil
+	return int(status), nil
 }
 
 func (a *response) parseHeaders(raw json.RawMessage) error {
@@ -199,9 +204,13 @@ func (a *response) setHeaders(h http.Header, contentType string) {
 	}
 }
 
-// hasBody reports whether the status allows one (RFC 9110, 6.4.1).
+// hasBody reports whether the status allows one (RFC 9110, 6.4.1 and 15.3.6).
 func (a *response) hasBody() bool {
-	return a.status != http.StatusNoContent && a.status != http.StatusNotModified
+	switch a.status {
+	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
+		return false
+	}
+	return true
 }
 
 // write sends the response whole.
