@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -70,7 +71,32 @@ func parseObject(body []byte) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, transport.BadJSON("the body", body, err)
 	}
-	return fields, nil
+	return fields, checkOnce(body)
+}
+
+// checkOnce names the fields that an object has more than once: of two values the one that was meant can't be
+// told. The body is known to be an object.
+func checkOnce(body []byte) error {
+	var invalid nimbus.Invalid
+	seen := map[string]int{}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if _, err := dec.Token(); err != nil {
+		return fmt.Errorf("read a valid object again: %w", err)
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return fmt.Errorf("read a valid object again: %w", err)
+		}
+		if seen[name.(string)]++; seen[name.(string)] == 2 {
+			invalid.Add(name.(string), "is given more than once")
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return fmt.Errorf("read a valid object again: %w", err)
+		}
+	}
+	return invalid.Err()
 }
 
 // decodeFields sets the fields of a struct by their JSON names. Every field that T lacks, that is refused by

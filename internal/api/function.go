@@ -9,17 +9,17 @@ import (
 )
 
 func (a *api) createFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	namespace, err := namespaceOf(r, p)
+	namespace, err := namespaceOf(r)
 	if err != nil {
 		return err
 	}
-	return a.withFunctionInput(w, r, refusedOnCreate(), func(name *string, in function.Input) error {
-		if name == nil {
+	return a.withFunctionInput(w, r, refusedOnCreate(), func(given functionInput, in function.Input) error {
+		if given.Name == nil {
 			var invalid nimbus.Invalid
 			invalid.Add("name", "is required")
 			return invalid.Err()
 		}
-		f, err := a.Functions.Create(r.Context(), p, namespace, *name, in)
+		f, err := a.Functions.Create(r.Context(), p, namespace, *given.Name, in)
 		if err != nil {
 			return err
 		}
@@ -28,12 +28,22 @@ func (a *api) createFunction(w http.ResponseWriter, r *http.Request, p nimbus.Pr
 	})
 }
 
+// updateFunction takes what getFunction shows, too, so that it can be changed and sent back.
 func (a *api) updateFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	ref, err := refOf(r, p)
+	ref, err := refOf(r)
 	if err != nil {
 		return err
 	}
-	return a.withFunctionInput(w, r, refusedOnUpdate(), func(_ *string, in function.Input) error {
+	return a.withFunctionInput(w, r, refusedFields(), func(given functionInput, in function.Input) error {
+		if given.repeats() {
+			f, err := a.Functions.Get(r.Context(), p, ref)
+			if err != nil {
+				return err
+			}
+			if err := given.checkRepeated(f); err != nil {
+				return err
+			}
+		}
 		f, err := a.Functions.Update(r.Context(), p, ref, in)
 		if err != nil {
 			return err
@@ -44,7 +54,7 @@ func (a *api) updateFunction(w http.ResponseWriter, r *http.Request, p nimbus.Pr
 
 // withFunctionInput reads the request's body, JSON or a form, and hands it to use.
 func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused map[string]string,
-	use func(name *string, in function.Input) error) error {
+	use func(given functionInput, in function.Input) error) error {
 	media, err := mediaType(r, mediaJSON, mediaForm)
 	if err != nil {
 		return err
@@ -58,7 +68,7 @@ func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused 
 		if err != nil {
 			return err
 		}
-		return use(settings.Name, in)
+		return use(settings, in)
 	}
 	form, err := readForm(w, r, a.cfg.Limits)
 	if err != nil {
@@ -76,11 +86,11 @@ func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused 
 	if form.archive != nil {
 		in.Archive = form.archive
 	}
-	return use(settings.Name, in)
+	return use(settings, in)
 }
 
 func (a *api) getFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	ref, err := refOf(r, p)
+	ref, err := refOf(r)
 	if err != nil {
 		return err
 	}
@@ -106,7 +116,7 @@ func (a *api) writeFunction(w http.ResponseWriter, r *http.Request, p nimbus.Pri
 }
 
 func (a *api) deleteFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	ref, err := refOf(r, p)
+	ref, err := refOf(r)
 	if err != nil {
 		return err
 	}
@@ -121,7 +131,7 @@ func (a *api) listFunctions(w http.ResponseWriter, r *http.Request, p nimbus.Pri
 	query := r.URL.Query()
 	q := function.Query{Name: query.Get("name"), Tags: query[tagsParam], Runtime: query.Get("runtime")}
 	var err error
-	if q.Namespace, err = namespaceOf(r, p); err != nil {
+	if q.Namespace, err = namespaceOf(r); err != nil {
 		return err
 	}
 	if q.Status, err = choiceOf(r, "status", nimbus.Statuses()); err != nil {
@@ -138,8 +148,8 @@ func (a *api) listFunctions(w http.ResponseWriter, r *http.Request, p nimbus.Pri
 }
 
 // refOf returns the function a request's path names.
-func refOf(r *http.Request, p nimbus.Principal) (function.Ref, error) {
-	namespace, err := namespaceOf(r, p)
+func refOf(r *http.Request) (function.Ref, error) {
+	namespace, err := namespaceOf(r)
 	return function.Ref{Namespace: namespace, Function: r.PathValue("id")}, err
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"nimbus"
@@ -60,6 +61,7 @@ func newFunctionJSON(f *nimbus.Function) functionJSON {
 // functionInput is what a request says about a function. What it leaves out is the default on create, and
 // unchanged on update.
 type functionInput struct {
+	ID             *string           `json:"id,omitempty" doc:"Of an update only, as it is shown."`
 	Name           *string           `json:"name,omitempty" doc:"Of a new function; it can't be changed." pattern:"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"`
 	Description    *string           `json:"description,omitempty"`
 	Runtime        *string           `json:"runtime,omitempty" doc:"python3.11, python3, or nothing: inferred from the code."`
@@ -77,6 +79,12 @@ type functionInput struct {
 	Capture        *string           `json:"capture,omitempty" enum:"none,errors,sampled,all"`
 	EventFormat    *string           `json:"event_format,omitempty" enum:"v2,raw"`
 	Status         *string           `json:"status,omitempty" doc:"Of an update only." enum:"active,inactive"`
+	Version        *int64            `json:"version,omitempty" doc:"Of an update only: it is refused as a conflict when this is not the newest version."`
+	Namespace      *string           `json:"namespace,omitempty" doc:"Of an update only, as it is shown."`
+	CodeHash       *string           `json:"code_hash,omitempty" doc:"Of an update only, as it is shown."`
+	StatusMessage  *string           `json:"status_message,omitempty" doc:"Of an update only, as it is shown."`
+	CreatedAt      *string           `json:"created_at,omitempty" doc:"Of an update only, as it is shown."`
+	UpdatedAt      *string           `json:"updated_at,omitempty" doc:"Of an update only, as it is shown."`
 }
 
 // useCase returns the input of the use case, which checks the values.
@@ -87,7 +95,7 @@ func (in *functionInput) useCase() (function.Input, error) {
 		MaxConcurrency: in.MaxConcurrency, CPUMilli: in.CPUMilli, TmpMB: in.TmpMB, Driver: in.Driver,
 		Capture:     (*nimbus.Capture)(in.Capture),
 		EventFormat: (*nimbus.EventFormat)(in.EventFormat),
-		Status:      (*nimbus.Status)(in.Status),
+		Status:      (*nimbus.Status)(in.Status), Version: in.Version,
 	}
 	if in.IdleTimeout != nil {
 		d, err := time.ParseDuration(*in.IdleTimeout)
@@ -101,20 +109,44 @@ func (in *functionInput) useCase() (function.Input, error) {
 	return out, nil
 }
 
-const (
-	setByNimbus  = "is set by Nimbus"
-	notSupported = "is not supported by this version of Nimbus"
-)
+// repetition is a field that an update may give only as it is shown.
+type repetition struct {
+	name  string
+	given *string
+	shown string
+}
 
-// refusedFields are the names a request may not give, and why: what Nimbus sets itself, and what it can't do
-// yet.
+func (in *functionInput) repetitions(f *nimbus.Function) []repetition {
+	shown := newFunctionJSON(f)
+	return []repetition{
+		{"id", in.ID, shown.ID}, {"name", in.Name, shown.Name}, {"namespace", in.Namespace, shown.Namespace},
+		{"code_hash", in.CodeHash, shown.CodeHash}, {"status_message", in.StatusMessage, shown.StatusMessage},
+		{"created_at", in.CreatedAt, shown.CreatedAt.Format(time.RFC3339Nano)},
+		{"updated_at", in.UpdatedAt, shown.UpdatedAt.Format(time.RFC3339Nano)},
+	}
+}
+
+// repeats reports whether the input has any such field.
+func (in *functionInput) repeats() bool {
+	return slices.ContainsFunc(in.repetitions(&nimbus.Function{}), func(r repetition) bool { return r.given != nil })
+}
+
+// checkRepeated names the fields that differ from the function as it is.
+func (in *functionInput) checkRepeated(f *nimbus.Function) error {
+	var invalid nimbus.Invalid
+	for _, r := range in.repetitions(f) {
+		if r.given != nil && *r.given != r.shown {
+			invalid.Add(r.name, "can't be changed: leave it out, or send it as it is, %q", r.shown)
+		}
+	}
+	return invalid.Err()
+}
+
+const notSupported = "is not supported by this version of Nimbus"
+
+// refusedFields are the names that a request may not give because Nimbus can't do it yet.
 func refusedFields() map[string]string {
-	refused := map[string]string{
-		"namespace": "is chosen by ?namespace= or the header " + namespaceHeader,
-	}
-	for _, name := range []string{"id", "code_hash", "status_message", "version", "created_at", "updated_at"} {
-		refused[name] = setByNimbus
-	}
+	refused := map[string]string{}
 	for _, name := range []string{"binary", "cron_expression", "http_path", "http_methods", "instance_concurrency",
 		"min_instances", "environment", "package", "image_url", "layers", "secrets", "egress", "retry"} {
 		refused[name] = notSupported
@@ -125,11 +157,9 @@ func refusedFields() map[string]string {
 func refusedOnCreate() map[string]string {
 	refused := refusedFields()
 	refused["status"] = "can be changed by an update only; a new function is active"
-	return refused
-}
-
-func refusedOnUpdate() map[string]string {
-	refused := refusedFields()
-	refused["name"] = "can't be changed"
+	refused["namespace"] = "is chosen by ?namespace= or the header " + namespaceHeader
+	for _, name := range []string{"id", "code_hash", "status_message", "version", "created_at", "updated_at"} {
+		refused[name] = "is set by Nimbus"
+	}
 	return refused
 }

@@ -41,7 +41,7 @@ func TestUpdateChangesOnlyWhatIsGiven(t *testing.T) {
 	if diff := cmp.Diff(function.Input{Status: new(nimbus.StatusInactive)}, f.function); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if f.ref != (function.Ref{Namespace: "default", Function: "hello"}) {
+	if f.ref != (function.Ref{Function: "hello"}) {
 		t.Errorf("changed %+v", f.ref)
 	}
 }
@@ -62,7 +62,7 @@ func TestListFunctions(t *testing.T) {
 	if w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
-	want := function.Query{Namespace: "default", Name: "he", Tags: []string{"a", "b"}, Runtime: "python3.11",
+	want := function.Query{Name: "he", Tags: []string{"a", "b"}, Runtime: "python3.11",
 		Status: nimbus.StatusActive, Page: nimbus.Page{Limit: 7, Cursor: "c"}}
 	if diff := cmp.Diff(want, f.query); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -94,6 +94,8 @@ func TestBadFunctionBodies(t *testing.T) {
 		`{"name":"a","tags":"x"}`:         {nimbus.CodeInvalid, "tags", "must be an array"},
 		`{"name":"a","env_vars":{"A":1}}`: {nimbus.CodeInvalid, "env_vars", "must be an object"},
 		`{"name":"a","idle_timeout":"x"}`: {nimbus.CodeInvalid, "idle_timeout", "duration"},
+		`{"name":"a","name":"b"}`:         {nimbus.CodeInvalid, "name", "more than once"},
+		`{"nam\u0065":"a","name":"a"}`:    {nimbus.CodeInvalid, "name", "more than once"},
 		`{"name":"a","retry":{}}`:         {nimbus.CodeInvalid, "retry", "not supported"},
 		`{"name":"a","http_path":"/"}`:    {nimbus.CodeInvalid, "http_path", "not supported"},
 		`{"name":"a","version":1}`:        {nimbus.CodeInvalid, "version", "set by Nimbus"},
@@ -115,9 +117,32 @@ func TestBadFunctionBodies(t *testing.T) {
 			t.Errorf("%.60q: %+v", body, d)
 		}
 	}
-	w := request{method: "PUT", path: "/api/v1/functions/a", body: `{"name":"b"}`}.send(t, &fakes{})
-	if d := problemOf(t, w); len(d.Errors) != 1 || d.Errors[0].Field != "name" {
-		t.Errorf("a new name: %+v", d)
+}
+
+// What GET shows can be sent back as it is, with changes or without.
+func TestWhatIsShownCanBeSentBack(t *testing.T) {
+	t.Parallel()
+	shown := request{method: "GET", path: "/api/v1/functions/hello"}.send(t, &fakes{}).Body.String()
+	f := &fakes{}
+	w := request{method: "PUT", path: "/api/v1/functions/hello", body: shown}.send(t, f)
+	if w.Code != 200 || f.function.Version == nil || *f.function.Version != 3 || *f.function.IdleTimeout != 2*time.Minute {
+		t.Fatalf("%d %s: %+v", w.Code, w.Body, f.function)
+	}
+	for body, field := range map[string]string{
+		`{"name":"b"}`:              "name",
+		`{"name":"Hello"}`:          "name",
+		`{"id":"x"}`:                "id",
+		`{"namespace":"b"}`:         "namespace",
+		`{"code_hash":"ab"}`:        "code_hash",
+		`{"status_message":"done"}`: "status_message",
+		`{"created_at":"now"}`:      "created_at",
+		`{"updated_at":null,"created_at":"2026-11-20T08:30:00Z"}`: "created_at",
+		`{"version":"3"}`: "version",
+	} {
+		w := request{method: "PUT", path: "/api/v1/functions/hello", body: body}.send(t, &fakes{})
+		if d := problemOf(t, w); w.Code != 422 || len(d.Errors) != 1 || d.Errors[0].Field != field {
+			t.Errorf("%s: %+v", body, d)
+		}
 	}
 }
 
@@ -237,6 +262,7 @@ func TestBadForms(t *testing.T) {
 		"code binary":        {[]part{name, {name: "code", file: "a.out", data: "\x7fELF\xff"}}, 400},
 		"archive too large":  {[]part{name, {name: "code", file: "c.zip", data: "PK" + strings.Repeat("x", int(2*nimbus.MiB))}}, 413},
 		"two files of code":  {[]part{name, {name: "code", file: "c.zip", data: "PK"}, {name: "code", file: "d.zip", data: "PK"}}, 400},
+		"settings repeat":    {[]part{{name: "function", data: `{"name":"a","name":"b"}`}}, 422},
 		"repeated, no array": {[]part{name, {name: "handler", data: "a"}, {name: "handler", data: "b"}}, 422},
 	} {
 		w := formRequest(t, "POST", "/api/v1/functions", c.parts...).send(t, &fakes{})
@@ -281,10 +307,11 @@ func FuzzDecodeFunction(f *testing.F) {
 	f.Add([]byte(`{"name":"a","memory_mb":512,"tags":["x"],"env_vars":{"A":"1"}}`))
 	f.Add([]byte(`{"name":null,"tags":null}`))
 	f.Add([]byte("{\n\"name\": }"))
+	f.Add([]byte(`{"name":"a","name":"b"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		fields, err := parseObject(body)
 		if err != nil {
-			if nimbus.CodeOf(err) != nimbus.CodeBadRequest {
+			if code := nimbus.CodeOf(err); code != nimbus.CodeBadRequest && code != nimbus.CodeInvalid {
 				t.Fatalf("%v", err)
 			}
 			return

@@ -123,7 +123,7 @@ func (a *api) listFunctionInvocations(w http.ResponseWriter, r *http.Request, p 
 func (a *api) writeInvocations(w http.ResponseWriter, r *http.Request, p nimbus.Principal, function string) error {
 	q := invoke.Query{Function: function}
 	var err error
-	if q.Namespace, err = namespaceOf(r, p); err != nil {
+	if q.Namespace, err = namespaceOf(r); err != nil {
 		return err
 	}
 	if q.Status, err = choiceOf(r, "status", nimbus.InvocationStatuses()); err != nil {

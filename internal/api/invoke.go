@@ -14,7 +14,7 @@ import (
 
 // invoke answers 200 whenever user code came to an outcome, and says in status_code which.
 func (a *api) invoke(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	namespace, err := namespaceOf(r, p)
+	namespace, err := namespaceOf(r)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (a *api) logs(w http.ResponseWriter, r *http.Request, p nimbus.Principal) e
 // logQuery reads what lines are asked for. That the principal may read them follows from its being shown the
 // function.
 func (a *api) logQuery(r *http.Request, p nimbus.Principal) (obs.LogQuery, error) {
-	ref, err := refOf(r, p)
+	ref, err := refOf(r)
 	if err != nil {
 		return obs.LogQuery{}, err
 	}

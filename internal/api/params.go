@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -62,22 +63,18 @@ func periodParams() []*huma.Param {
 	}
 }
 
-// namespaceOf returns the namespace a request is about. That the principal reaches it, the use case checks.
-func namespaceOf(r *http.Request, p nimbus.Principal) (string, error) {
+// namespaceOf returns the namespace a request names, "" when it names none: then it is the principal's default,
+// and for an id whichever has it. That the principal reaches it, the use case checks.
+func namespaceOf(r *http.Request) (string, error) {
 	header := r.Header.Get(namespaceHeader)
 	named := ""
 	if r.URL.RawQuery != "" {
 		named = r.URL.Query().Get("namespace")
 	}
-	switch {
-	case named != "" && header != "" && named != header:
+	if named != "" && header != "" && named != header {
 		return "", nimbus.Errorf(nimbus.CodeBadRequest, "the query names the namespace %q and %s the namespace %q", named, namespaceHeader, header)
-	case named != "":
-		return named, nil
-	case header != "":
-		return header, nil
 	}
-	return p.DefaultNS(), nil
+	return cmp.Or(named, header), nil
 }
 
 // pageOf returns the part of a list that is asked for.

@@ -20,13 +20,12 @@ func TestNamespaces(t *testing.T) {
 		want          string
 		status        int
 	}{
-		{"", "", nil, "default", 200},
+		{"", "", nil, "", 200}, // the principal's default, or wherever an id is: the use case knows
 		{"a", "", nil, "a", 200},
 		{"", "b", nil, "b", 200},
 		{"a", "a", nil, "a", 200},
 		{"a", "b", nil, "", 400},
-		{"", "", []string{"team"}, "team", 200},
-		{"", "", []string{"team", "default"}, "default", 200},
+		{"", "", []string{"team"}, "", 200},
 		{"other", "", []string{"team"}, "other", 200}, // the use case refuses it
 	} {
 		f := &fakes{}

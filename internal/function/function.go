@@ -35,6 +35,7 @@ type Input struct {
 	Capture        *nimbus.Capture
 	EventFormat    *nimbus.EventFormat
 	Status         *nimbus.Status // active or inactive; update only
+	Version        *int64         // update only: CodeConflict unless it is the newest
 }
 
 // Query selects functions for List.

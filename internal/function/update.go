@@ -43,6 +43,10 @@ type update struct {
 func (u *update) apply(ctx context.Context, f *nimbus.Function) (*nimbus.Function, error) {
 	u.overtaken = false
 	old := f.Version
+	if u.in.Version != nil && *u.in.Version != old.Number {
+		return nil, nimbus.Errorf(nimbus.CodeConflict,
+			"version %d is the newest, and this changes version %d: read the function again", old.Number, *u.in.Version)
+	}
 	var v nimbus.Invalid
 	settings := u.merge(&v, old.Settings, u.in)
 	if settings.Driver != old.Settings.Driver {

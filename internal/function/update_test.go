@@ -6,12 +6,40 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"nimbus"
 	"nimbus/internal/store"
 )
+
+// Of many that change the version they have read, one succeeds.
+func TestAnUpdateOfAnOldVersionIsAConflict(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	f := b.create(t, "f", text(echo))
+	var done atomic.Int64
+	var updates sync.WaitGroup
+	for n := range 8 {
+		updates.Go(func() {
+			_, err := b.Update(t.Context(), owner(), byID(f), Input{Version: ptr(int64(1)), Description: ptr(fmt.Sprint(n))})
+			switch {
+			case err == nil:
+				done.Add(1)
+			case nimbus.CodeOf(err) != nimbus.CodeConflict:
+				t.Error(err)
+			}
+		})
+	}
+	updates.Wait()
+	if done.Load() != 1 {
+		t.Errorf("%d updates of version 1 succeeded", done.Load())
+	}
+	if next := b.update(t, f, Input{Version: ptr(int64(2)), Description: ptr("again")}); next.Version.Number != 3 {
+		t.Errorf("version %d", next.Version.Number)
+	}
+}
 
 func TestUpdateMakesVersions(t *testing.T) {
 	t.Parallel()
