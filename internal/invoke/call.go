@@ -191,6 +191,9 @@ func (c *call) notStarted(ctx context.Context, err error) (*Result, error) {
 	switch {
 	case errors.As(err, &init):
 		v := initVerdict(init, c.target)
+		c.mu.Lock()
+		c.record.ColdStart = true // it was one, and ended there
+		c.mu.Unlock()
 		c.service.Logs.Append(c.platformLines(v.log)...)
 		c.end(v, driver.Outcome{}, 0)
 		return c.result(v, driver.Outcome{}), nil
@@ -265,9 +268,9 @@ func (c *call) end(v verdict, o driver.Outcome, took time.Duration) {
 	phases := r.Phases
 	c.mu.Unlock()
 	if ran || v.errorType != "" {
-		c.target.metrics.Observe(obs.Observation{Status: v.status, ErrorType: v.errorType, ColdStart: cold || !ran, Duration: took})
+		c.target.metrics.Observe(obs.Observation{Status: v.status, ErrorType: v.errorType, ColdStart: cold, Duration: took})
 	}
-	if cold {
+	if cold && ran {
 		c.service.Metrics.ObserveColdStart(settings.Runtime, phases)
 	}
 }

@@ -204,10 +204,24 @@ func TestInitErrorsAreTheUsers(t *testing.T) {
 	if res.StatusCode != 500 || res.ErrorType != nimbus.ErrorTypeImport || len(res.Stack) != 1 {
 		t.Errorf("got %+v", res)
 	}
-	if r := w.record(t, res.ID); r.Status != nimbus.InvocationFailed || r.Billed != 0 {
+	if r := w.record(t, res.ID); r.Status != nimbus.InvocationFailed || r.Billed != 0 || !r.ColdStart {
 		t.Errorf("recorded as %+v", r)
 	}
 	if logged := w.logs.of(res.ID); strings.Join(logged, "|") != "platform: Runtime.ImportModuleError: no module named x|platform: line 1" {
+		t.Errorf("logged %q", logged)
+	}
+}
+
+// A stack whose last line is the message says it for both.
+func TestAStackIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	stack := []string{"Traceback (most recent call last):", "ValueError: odd"}
+	w := open(t, &pooltest.Driver{OnInit: func(context.Context, *pooltest.Instance) error {
+		return &driver.InitError{Type: "ValueError", Message: "odd", Stack: stack}
+	}}, invoke.Config{})
+	w.define("f", nil)
+	res := w.call(t, "f", "1")
+	if logged := w.logs.of(res.ID); strings.Join(logged, "|") != "platform: "+stack[0]+"|platform: "+stack[1] {
 		t.Errorf("logged %q", logged)
 	}
 }

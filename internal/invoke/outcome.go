@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"nimbus"
 	"nimbus/internal/driver"
@@ -69,9 +70,8 @@ func (c *call) judgeOutcome(o driver.Outcome) verdict {
 	switch {
 	case !o.Resp.OK:
 		v := failure(statusFailed, o.Resp.Type, o.Resp.Message)
-		v.instance, v.stack = pool.Healthy, o.Resp.Stack
-		v.log = append([]string{o.Resp.Type + ": " + o.Resp.Message}, o.Resp.Stack...)
-		return v
+		v.instance = pool.Healthy
+		return v.withStack(o.Resp.Stack)
 	case o.Resp.Streamed:
 		return verdict{status: nimbus.InvocationSuccess, code: statusOK}
 	case int64(len(o.Result)) > limits.Response:
@@ -95,6 +95,17 @@ func failure(code int, errorType, message string) verdict {
 	return v
 }
 
+// withStack adds a stack to a failure and to its log, once: many a stack ends with the message anyway.
+func (v verdict) withStack(stack []string) verdict {
+	v.stack = stack
+	if n := len(stack); n > 0 && v.message != "" && strings.HasSuffix(stack[n-1], v.message) {
+		v.log = stack
+	} else {
+		v.log = append(v.log, stack...)
+	}
+	return v
+}
+
 // refusedVerdict is that on a stream whose writer failed. The runtime has agreed to stop, unless it is stuck.
 func refusedVerdict(err error) verdict {
 	v := verdict{status: nimbus.InvocationCancelled, message: "the stream was cancelled: its reader went away",
@@ -111,9 +122,7 @@ func initVerdict(e *driver.InitError, t *Target) verdict {
 	if e.Type == nimbus.ErrorTypeOutOfMemory {
 		v = failure(statusOutOfMemory, e.Type, overMemory(&t.Version.Settings))
 	}
-	v.stack = e.Stack
-	v.log = append(v.log, e.Stack...)
-	return v
+	return v.withStack(e.Stack)
 }
 
 func overMemory(s *nimbus.Settings) string {

@@ -448,12 +448,8 @@ class Runtime:
         return self._loop.run_until_complete(run())
 
     def _answer_error(self, number, meta):
-        try:
-            print(*meta["stack"] or ["%s: %s" % (meta["type"], meta["message"])], sep="\n", file=sys.stderr)
-        except BaseException:
-            pass  # user code closed or replaced the stream; the answer has it all
         _flush()
-        self._channel.send_meta(RESP, number, _dumps_ascii(meta).encode())
+        self._channel.send_meta(RESP, number, _dumps_ascii(meta).encode())  # the platform puts it into the log
 
 
 class Stream:
