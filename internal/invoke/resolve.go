@@ -34,7 +34,7 @@ func (s *Service) Resolve(ctx context.Context, p nimbus.Principal, namespace, fu
 		return found.latest, nil
 	}
 	number, err := strconv.ParseInt(qualifier, 10, 64)
-	if err != nil || number < 1 {
+	if err != nil || number < 1 || strconv.FormatInt(number, 10) != qualifier {
 		return nil, noVersion(f, qualifier)
 	}
 	t, err := s.routes.version(ctx, found, number)
@@ -53,6 +53,9 @@ func (s *Service) find(ctx context.Context, p nimbus.Principal, scope nimbus.Sco
 	if len(function) == idLength {
 		if id, err := nimbus.ParseID(function); err == nil {
 			found, err := s.routes.byID(ctx, id)
+			if err == nil && namespace != "" && namespace != found.function.Namespace {
+				return nil, noFunction(function)
+			}
 			return s.visible(p, scope, function, found, err)
 		}
 	}

@@ -28,6 +28,17 @@ func TestResolveRemembers(t *testing.T) {
 	}
 }
 
+// An id needs no namespace, and one that is named must be the function's.
+func TestAnIDIsFoundInItsNamespace(t *testing.T) {
+	t.Parallel()
+	w := open(t, &pooltest.Driver{}, invoke.Config{})
+	f := w.define("f", nil)
+	for namespace, code := range map[string]nimbus.Code{"": "", f.Namespace: "", "other": nimbus.CodeNotFound} {
+		_, err := w.Resolve(t.Context(), nimbus.LocalPrincipal(), namespace, f.ID.String(), "")
+		wantCode(t, err, code)
+	}
+}
+
 func TestResolveSeesChanges(t *testing.T) {
 	t.Parallel()
 	w := open(t, &pooltest.Driver{}, invoke.Config{})
@@ -42,7 +53,7 @@ func TestResolveSeesChanges(t *testing.T) {
 	if got := w.resolve(t, "f", "1").Version.Number; got != 1 {
 		t.Errorf("the qualifier 1 is version %d", got)
 	}
-	for _, qualifier := range []string{"3", "0", "-1", "live", "1x"} {
+	for _, qualifier := range []string{"3", "0", "-1", "01", "+1", "live", "1x"} {
 		_, err := w.Resolve(t.Context(), nimbus.LocalPrincipal(), "", "f", qualifier)
 		wantCode(t, err, nimbus.CodeNotFound)
 	}
