@@ -3,6 +3,7 @@ package transport
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -14,7 +15,7 @@ func logAccess(next http.Handler, log *slog.Logger) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		completed := false
 		defer func() {
-			level := accessLevel(rec.status, completed)
+			level := accessLevel(r.URL.Path, rec.status, completed)
 			if !log.Enabled(r.Context(), level) {
 				return
 			}
@@ -36,9 +37,12 @@ func logAccess(next http.Handler, log *slog.Logger) http.Handler {
 }
 
 // accessLevel is the level of an answer. 502 and 504 tell of user code that failed behind its function URL:
-// that is its owner's business, and not to fill the operator's log.
-func accessLevel(status int, completed bool) slog.Level {
+// that is its owner's business, and not to fill the operator's log. Nor are those who ask for the server's
+// health until they like the answer.
+func accessLevel(path string, status int, completed bool) slog.Level {
 	switch {
+	case strings.HasPrefix(path, "/health"):
+		return slog.LevelDebug
 	case !completed:
 		return slog.LevelInfo
 	case status == http.StatusBadGateway || status == http.StatusGatewayTimeout:

@@ -108,6 +108,16 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
+// A server that is not ready yet is asked for its health again and again.
+func TestHealthIsLoggedForDebuggingOnly(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodGet, "/health/ready", nil)
+	_, logged := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, r)
+	if !strings.Contains(logged, "level=DEBUG") {
+		t.Errorf("logged %s", logged)
+	}
+}
+
 func TestAccessLogOfSilentHandler(t *testing.T) {
 	t.Parallel()
 	_, logged := serve(t, func(http.ResponseWriter, *http.Request) {}, httptest.NewRequest(http.MethodGet, "/", nil))
