@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"time"
 
 	"nimbus/internal/config"
@@ -26,8 +24,8 @@ func runServe(ctx context.Context, c *cli, sources config.Sources) error {
 	return serve(ctx, c, cfg)
 }
 
-// serve runs the server until ctx ends. After a restore it goes on with what was restored, on the same
-// listener, so that callers wait instead of being refused.
+// serve runs the server until ctx ends. After a restore it goes on with what was restored, behind the same
+// front, so that callers wait instead of being refused.
 func serve(ctx context.Context, c *cli, cfg config.Config) error {
 	log := obs.NewLogger(c.err, cfg.Log.Level, cfg.Log.Format)
 	data, err := openDataDir(cfg.DataDir)
@@ -43,11 +41,11 @@ func serve(ctx context.Context, c *cli, cfg config.Config) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	defer func() { _ = listener.Close() }() // every server on it has ended
 	if err := data.announce(listener.Addr().String()); err != nil {
-		return err
+		return errors.Join(err, listener.Close())
 	}
-	kept := keptListener{listener.(*net.TCPListener)}
+	f := startFront(listener, tlsConfig, log)
+	defer f.close()
 	for {
 		if err := data.applyRestore(log); err != nil {
 			return err
@@ -56,7 +54,7 @@ func serve(ctx context.Context, c *cli, cfg config.Config) error {
 		if err != nil {
 			return err
 		}
-		if err := p.run(ctx, c, kept, tlsConfig); !errors.Is(err, errRestored) {
+		if err := p.run(ctx, c, f); !errors.Is(err, errRestored) {
 			return err
 		}
 	}
@@ -75,7 +73,7 @@ func loadTLS(files config.TLS) (*tls.Config, error) {
 }
 
 // run serves until ctx ends or a restore is staged, and stops cleanly: what was accepted is answered.
-func (p *program) run(ctx context.Context, c *cli, kept keptListener, tlsConfig *tls.Config) (err error) {
+func (p *program) run(ctx context.Context, c *cli, f *front) (err error) {
 	defer func() { err = errors.Join(err, p.close()) }()
 	if p.cfg.Auth.Enabled {
 		if err := p.printFirstKey(ctx, c); err != nil {
@@ -97,23 +95,18 @@ func (p *program) run(ctx context.Context, c *cli, kept keptListener, tlsConfig 
 	parts.start(ctx, p.driver.Name()+" driver", p.driver.Run)
 	parts.start(ctx, "pool", p.pool.Run)
 
-	lease, err := kept.lease()
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+	f.gate.open(p.handler)
+	err = p.supervise(ctx, c, parts, f)
+	if errors.Is(err, errRestored) {
+		p.drain(ctx, f.gate.shut)
+	} else {
+		p.drain(ctx, f.stop)
 	}
-	var l net.Listener = lease
-	scheme := "http"
-	if tlsConfig != nil {
-		l, scheme = tls.NewListener(l, tlsConfig), "https"
-	}
-	server := &http.Server{Handler: p.handler, TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 20, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
-	parts.start(ctx, "HTTP server", func(partCtx context.Context) error { return p.listen(partCtx, server, l) })
-	return p.supervise(ctx, c, parts, scheme+"://"+l.Addr().String())
+	return err
 }
 
 // supervise says when the server is ready and returns when it has to stop.
-func (p *program) supervise(ctx context.Context, c *cli, parts *supervisor, url string) error {
+func (p *program) supervise(ctx context.Context, c *cli, parts *supervisor, f *front) error {
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
 	for {
@@ -121,8 +114,8 @@ func (p *program) supervise(ctx context.Context, c *cli, parts *supervisor, url 
 		case <-look.C:
 			if p.ready(ctx) == nil {
 				look.Stop()
-				p.log.Info("ready", "url", url, "took", time.Since(p.started).Round(time.Millisecond))
-				if _, err := fmt.Fprintf(c.out, "nimbus is ready on %s\n", url); err != nil {
+				p.log.Info("ready", "url", f.url, "took", time.Since(p.started).Round(time.Millisecond))
+				if _, err := fmt.Fprintf(c.out, "nimbus is ready on %s\n", f.url); err != nil {
 					p.log.Warn("nobody reads what this server prints", "error", err)
 				}
 			}
@@ -134,30 +127,24 @@ func (p *program) supervise(ctx context.Context, c *cli, parts *supervisor, url 
 			return errRestored
 		case err := <-parts.failed:
 			return err
+		case err := <-f.ended:
+			f.ended <- err // close waits for it too
+			return err
 		}
 	}
 }
 
-// listen serves HTTP until ctx ends, then lets running calls end for as long as the configuration grants.
-func (p *program) listen(ctx context.Context, server *http.Server, l net.Listener) error {
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
+// drain lets running calls end for as long as the configuration grants. Shut keeps other requests out: they
+// wait for the next program, or are refused when there is none.
+func (p *program) drain(ctx context.Context, shut func(context.Context) error) {
 	close(p.stopping)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Server.ShutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
+	if err := shut(grace); err != nil {
 		p.log.Warn("requests were cut off at the end of server.shutdown_timeout", "running_calls", p.invokes.Running())
-		_ = server.Close() // what outlived its grace
 	}
 	// No request is left to wait for; this refuses what would still come from inside.
 	if err := p.invokes.Drain(grace); err != nil {
 		p.log.Warn("calls were still running at the end of server.shutdown_timeout", "running_calls", p.invokes.Running())
 	}
-	<-served
-	return nil
 }
