@@ -45,11 +45,18 @@ func (f *functionForm) close() {
 func readForm(w http.ResponseWriter, r *http.Request, l nimbus.Limits) (*functionForm, error) {
 	limit := l.Archive + jsonLimit(l) + formOverhead
 	if r.ContentLength > limit {
+		transport.Linger(w, r)
 		return nil, transport.TooLarge("an archive", l.Archive)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	unbounded := r.Body
+	r.Body = http.MaxBytesReader(w, unbounded, limit)
 	if err := r.ParseMultipartForm(formMemory); err != nil {
-		return nil, formError(r, err, l)
+		err = formError(r, err, l)
+		if nimbus.CodeOf(err) == nimbus.CodeTooLarge {
+			r.Body = unbounded
+			transport.Linger(w, r)
+		}
+		return nil, err
 	}
 	form := &functionForm{parts: r.MultipartForm, fields: map[string]json.RawMessage{}}
 	if err := form.read(l); err != nil {

@@ -40,7 +40,11 @@ func (a *api) updateFunction(w http.ResponseWriter, r *http.Request, p nimbus.Pr
 			if err != nil {
 				return err
 			}
-			if err := given.checkRepeated(f); err != nil {
+			// What is shown of another version differs; that is a conflict, as the update will find.
+			if given.Version == nil || *given.Version == f.Version.Number {
+				err = given.checkRepeated(f)
+			}
+			if err != nil {
 				return err
 			}
 		}

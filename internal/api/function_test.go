@@ -128,6 +128,11 @@ func TestWhatIsShownCanBeSentBack(t *testing.T) {
 	if w.Code != 200 || f.function.Version == nil || *f.function.Version != 3 || *f.function.IdleTimeout != 2*time.Minute {
 		t.Fatalf("%d %s: %+v", w.Code, w.Body, f.function)
 	}
+	// Of an old version all may differ; the use case says that it is old.
+	stale := strings.NewReplacer(`"version":3`, `"version":2`, `09:30:00`, `09:00:00`).Replace(shown)
+	if w := (request{method: "PUT", path: "/api/v1/functions/hello", body: stale}).send(t, f); w.Code != 200 || *f.function.Version != 2 {
+		t.Errorf("an old version: %d %s", w.Code, w.Body)
+	}
 	for body, field := range map[string]string{
 		`{"name":"b"}`:              "name",
 		`{"name":"Hello"}`:          "name",

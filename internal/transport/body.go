@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"time"
 	"unicode/utf8"
 
 	"nimbus"
@@ -15,15 +17,42 @@ import (
 // so that headers alone can't take megabytes.
 const trusted = 64 << 10
 
+// Bounds of a body that a caller sends.
+const (
+	bodyTime    = time.Minute     // for all of it to arrive
+	lingerTime  = 5 * time.Second // for what is not wanted of it
+	lingerBytes = 64 << 20
+)
+
 // ReadBody reads a request's body, at most limit bytes of it. Over the limit it is CodeTooLarge, naming the
-// bound; a body that breaks off is CodeBadRequest.
+// bound; a body that breaks off, or takes longer than a minute, is CodeBadRequest.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	switch {
 	case r.ContentLength > limit:
+		Linger(w, r)
 		return nil, TooLarge("the body", limit)
 	case r.ContentLength == 0:
 		return nil, nil
-	case r.ContentLength > 0 && r.ContentLength <= trusted:
+	}
+	c := http.NewResponseController(w)
+	timed := c.SetReadDeadline(time.Now().Add(bodyTime)) == nil
+	data, err := readBody(w, r, limit)
+	if err != nil {
+		if nimbus.CodeOf(err) == nimbus.CodeTooLarge {
+			Linger(w, r)
+		}
+		return nil, err // with the deadline left in place the connection ends
+	}
+	if timed {
+		if err := c.SetReadDeadline(time.Time{}); err != nil {
+			return nil, fmt.Errorf("lift the deadline of a body: %w", err)
+		}
+	}
+	return data, nil
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > 0 && r.ContentLength <= trusted {
 		data := make([]byte, r.ContentLength)
 		if _, err := io.ReadFull(r.Body, data); err != nil {
 			return nil, BodyError(r, err, limit)
@@ -40,10 +69,24 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return data, nil
 }
 
+// Linger reads on, within bounds, what is left of a body that is refused for its size: most clients send it
+// all before they look for the answer, and would see a broken connection instead.
+func Linger(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Expect") != "" {
+		return // this one waits to be told to send
+	}
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, lingerBytes) // whatever comes of it, the body is refused
+	}
+}
+
 // BodyError translates an error met while reading a body that was limited by http.MaxBytesReader.
 func BodyError(r *http.Request, err error, limit int64) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return TooLarge("the body", limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nimbus.WrapError(nimbus.CodeBadRequest, err, "the body did not arrive in time")
 	}
 	if cause := r.Context().Err(); cause != nil {
 		return fmt.Errorf("read body: %w", cause)
