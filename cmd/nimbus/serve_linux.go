@@ -21,7 +21,11 @@ func runServe(ctx context.Context, c *cli, sources config.Sources) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, c, cfg)
+	err = serve(ctx, c, cfg)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was told to stop before it was up
+	}
+	return err
 }
 
 // serve runs the server until ctx ends. After a restore it goes on with what was restored, behind the same

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"nimbus/internal/config"
 	"nimbus/internal/testenv"
 )
 
@@ -153,6 +156,16 @@ func TestStopLetsRunningCallsEnd(t *testing.T) {
 	}
 	if o := <-result; o.err != nil || o.a.StatusCode != 200 {
 		t.Errorf("the call that was running got %+v, %v", o.a, o.err)
+	}
+}
+
+func TestStopBeforeItIsUp(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	sources := config.Sources{Flags: map[string]any{"data_dir": t.TempDir(), "server.listen": "127.0.0.1:0"}}
+	if err := runServe(ctx, &cli{out: io.Discard, err: io.Discard}, sources); err != nil {
+		t.Errorf("a server that is stopped while it starts ends with %v", err)
 	}
 }
 
