@@ -55,10 +55,7 @@ func TestSoakKills(t *testing.T) {
 		})
 		var wg sync.WaitGroup
 		for _, who := range tenants {
-			wg.Go(func() {
-				for who.step() {
-				}
-			})
+			wg.Go(func() { who.run(nil) })
 		}
 		pause(t.Context(), between(chance, 20*time.Millisecond, 2500*time.Millisecond))
 		killed = time.Now()
@@ -66,12 +63,10 @@ func TestSoakKills(t *testing.T) {
 		wg.Wait()
 		checkStores(t, data)
 		for _, who := range tenants {
-			for _, problem := range who.problems {
-				t.Errorf("round %d: %v", round, problem)
-			}
+			who.report(t)
 		}
 		if t.Failed() {
-			break
+			t.Fatalf("round %d failed", round)
 		}
 	}
 	if slowest > killReady {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -55,6 +56,27 @@ func newTenant(id, functions, padding int, dice *rand.Rand) *tenant {
 		t.beliefs = append(t.beliefs, &belief{name: fmt.Sprintf("t%d-f%d", id, i)})
 	}
 	return t
+}
+
+// run does things until end is closed, or reports false when the server did not answer.
+func (t *tenant) run(end <-chan struct{}) bool {
+	for t.step() {
+		select {
+		case <-end:
+			return true
+		default:
+		}
+	}
+	return false
+}
+
+// report tells the test what was wrong since the last report.
+func (t *tenant) report(test *testing.T) {
+	test.Helper()
+	for _, problem := range t.problems {
+		test.Error(problem)
+	}
+	t.problems = nil
 }
 
 // step does one thing at random. It reports false when the server did not answer.

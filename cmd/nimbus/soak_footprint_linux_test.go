@@ -1,0 +1,71 @@
+//go:build soak
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// footprint is what a server takes of a machine.
+type footprint struct {
+	goroutines, files, processes, processFiles, groups, mounts int
+	residentMB                                                 int
+	instances                                                  int
+}
+
+// measure looks at a server from inside and outside.
+func measure(t *testing.T, s *server, data string) footprint {
+	t.Helper()
+	metrics := gauges(t, s)
+	below := descendants(t, s.cmd.Process.Pid)
+	f := footprint{
+		goroutines: int(metrics["go_goroutines"]), files: openFiles(s.cmd.Process.Pid), processes: len(below),
+		groups: len(cgroups(t, data)), mounts: len(mounts(t, data)),
+		residentMB: int(metrics["process_resident_memory_bytes"]) >> 20,
+		instances:  int(metrics["nimbus_vm_pool_size"]),
+	}
+	for _, pid := range below {
+		f.processFiles += openFiles(pid)
+	}
+	return f
+}
+
+// gauges reads the server's metrics; of those with labels it gives the sum.
+func gauges(t *testing.T, s *server) map[string]float64 {
+	t.Helper()
+	_, _, body := s.request(http.MethodGet, "/metrics", "")
+	sums := make(map[string]float64)
+	lines := bufio.NewScanner(strings.NewReader(string(body)))
+	for lines.Scan() {
+		at := strings.LastIndexByte(lines.Text(), ' ')
+		value, err := strconv.ParseFloat(lines.Text()[at+1:], 64)
+		if at < 0 || strings.HasPrefix(lines.Text(), "#") || err != nil {
+			continue
+		}
+		name, _, _ := strings.Cut(lines.Text()[:at], "{")
+		sums[name] += value
+	}
+	return sums
+}
+
+func openFiles(pid int) int {
+	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)) // a process that has ended has none
+	return len(entries)
+}
+
+// entries counts what a directory holds.
+func entries(t *testing.T, path ...string) int {
+	t.Helper()
+	found, err := os.ReadDir(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(found)
+}
