@@ -21,7 +21,7 @@ const trusted = 64 << 10
 const (
 	bodyTime    = time.Minute     // for all of it to arrive
 	lingerTime  = 5 * time.Second // for what is not wanted of it
-	lingerBytes = 64 << 20
+	lingerBytes = 256 << 20
 )
 
 // ReadBody reads a request's body, at most limit bytes of it. Over the limit it is CodeTooLarge, naming the
