@@ -63,6 +63,14 @@ func (p Principal) RequireScope(s Scope) error {
 	return nil
 }
 
+// RequireInstallation is Require for what shows or changes every namespace at once.
+func (p Principal) RequireInstallation(s Scope) error {
+	if len(p.Namespaces) > 0 {
+		return Errorf(CodeForbidden, "this is about all namespaces, and %s is confined to some", p.Subject)
+	}
+	return p.RequireScope(s)
+}
+
 // DefaultNS returns the namespace meant by a request that names none.
 func (p Principal) DefaultNS() string {
 	if len(p.Namespaces) > 0 && !slices.Contains(p.Namespaces, DefaultNamespace) {

@@ -11,7 +11,7 @@ const mediaBytes = "application/octet-stream"
 
 // backup answers with a copy of the installation, as it is made.
 func (a *api) backup(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	if err := p.RequireScope(nimbus.ScopeAdmin); err != nil {
+	if err := p.RequireInstallation(nimbus.ScopeAdmin); err != nil {
 		return err
 	}
 	out := &download{w: w, name: "nimbus-" + time.Now().UTC().Format("20060102T150405Z") + ".backup"}
@@ -54,7 +54,7 @@ type restoreJSON struct {
 }
 
 func (a *api) restore(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	if err := p.RequireScope(nimbus.ScopeAdmin); err != nil {
+	if err := p.RequireInstallation(nimbus.ScopeAdmin); err != nil {
 		return err
 	}
 	if err := a.Archive.Restore(r.Context(), p, r.Body); err != nil {

@@ -50,7 +50,7 @@ func reason(err error) string {
 }
 
 func (a *api) metrics(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	if err := p.RequireScope(nimbus.ScopeRead); err != nil {
+	if err := p.RequireInstallation(nimbus.ScopeRead); err != nil {
 		return err
 	}
 	a.Metrics.ServeHTTP(w, r)

@@ -187,6 +187,20 @@ func TestScopesOfWhatHasNoUseCase(t *testing.T) {
 	}
 }
 
+// A key that is confined to namespaces gets at nothing that is about all of them.
+func TestAConfinedKeyStaysInItsNamespaces(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"GET /api/v1/backup", "POST /api/v1/restore", "GET /metrics"} {
+		method, path, _ := strings.Cut(path, " ")
+		w := httptest.NewRecorder()
+		identity := as{nimbus.Principal{Scopes: []nimbus.Scope{nimbus.ScopeAdmin}, Namespaces: []string{"team"}}}
+		newServer(t, &fakes{}, identity, nil).ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if w.Code != http.StatusForbidden {
+			t.Errorf("%s %s: %d", method, path, w.Code)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	if w := (request{method: "GET", path: "/metrics"}).send(t, &fakes{}); !strings.Contains(w.Body.String(), "nimbus_up 1") {

@@ -81,7 +81,7 @@ func New(stores Snapshotter, packages Packages, blobs blob.Store, cfg Config) *S
 // Backup writes a backup of the installation as it is now. Calls and changes go on meanwhile. When it
 // returns an error what was written is not a backup, and Restore refuses it.
 func (s *Service) Backup(ctx context.Context, p nimbus.Principal, w io.Writer) error {
-	if err := p.RequireScope(nimbus.ScopeAdmin); err != nil {
+	if err := p.RequireInstallation(nimbus.ScopeAdmin); err != nil {
 		return err
 	}
 	// What the copied control data refers to was referred to before it was copied, or is new, and new

@@ -283,15 +283,19 @@ func TestABackupThatLacksAPackageIsNone(t *testing.T) {
 	in.unchanged(t, "mine")
 }
 
-func TestOnlyAdminsMay(t *testing.T) {
+func TestOnlyAdminsOfEverythingMay(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, "mine")
-	writer := nimbus.Principal{Subject: "apikey:w", Scopes: []nimbus.Scope{nimbus.ScopeWrite}}
-	if err := in.service.Backup(t.Context(), writer, io.Discard); nimbus.CodeOf(err) != nimbus.CodeForbidden {
-		t.Errorf("write: %v", err)
-	}
-	if err := in.service.Restore(t.Context(), writer, strings.NewReader("")); nimbus.CodeOf(err) != nimbus.CodeForbidden {
-		t.Errorf("stage: %v", err)
+	for _, p := range []nimbus.Principal{
+		{Subject: "apikey:w", Scopes: []nimbus.Scope{nimbus.ScopeWrite}},
+		{Subject: "apikey:a", Scopes: []nimbus.Scope{nimbus.ScopeAdmin}, Namespaces: []string{"team"}},
+	} {
+		if err := in.service.Backup(t.Context(), p, io.Discard); nimbus.CodeOf(err) != nimbus.CodeForbidden {
+			t.Errorf("%s writes: %v", p.Subject, err)
+		}
+		if err := in.service.Restore(t.Context(), p, strings.NewReader("")); nimbus.CodeOf(err) != nimbus.CodeForbidden {
+			t.Errorf("%s stages: %v", p.Subject, err)
+		}
 	}
 }
 

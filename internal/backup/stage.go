@@ -24,7 +24,7 @@ const (
 // Restore reads a backup, verifies all of it (the stores' integrity, every package's hash, the end of the
 // stream) and leaves it for Apply; then it calls Config.Staged. After an error nothing has changed.
 func (s *Service) Restore(ctx context.Context, p nimbus.Principal, r io.Reader) error {
-	if err := p.RequireScope(nimbus.ScopeAdmin); err != nil {
+	if err := p.RequireInstallation(nimbus.ScopeAdmin); err != nil {
 		return err
 	}
 	select {
