@@ -25,8 +25,9 @@ const (
 	churnTime    = 135 * time.Second
 	churnSettle  = 60 * time.Second // until what is idle has gone
 
-	churnSlack   = 12 // goroutines, files, processes: what a baseline varies by
-	churnSlackMB = 96 // of memory, with the race detector
+	churnSlack    = 12  // goroutines, files, processes: what a baseline varies by
+	churnLogFiles = 128 // what the log store holds open at most
+	churnSlackMB  = 96  // of memory, with the race detector
 )
 
 type churnKind struct {

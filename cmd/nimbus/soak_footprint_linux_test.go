@@ -16,6 +16,7 @@ import (
 // footprint is what a server takes of a machine.
 type footprint struct {
 	goroutines, files, processes, processFiles, groups, mounts int
+	logFiles                                                   int // open, of the most recent functions; a bound of their own
 	residentMB                                                 int
 	instances                                                  int
 }
@@ -26,13 +27,20 @@ func measure(t *testing.T, s *server, data string) footprint {
 	metrics := gauges(t, s)
 	below := descendants(t, s.cmd.Process.Pid)
 	f := footprint{
-		goroutines: int(metrics["go_goroutines"]), files: openFiles(s.cmd.Process.Pid), processes: len(below),
+		goroutines: int(metrics["go_goroutines"]), processes: len(below),
 		groups: len(cgroups(t, data)), mounts: len(mounts(t, data)),
 		residentMB: int(metrics["process_resident_memory_bytes"]) >> 20,
 		instances:  int(metrics["nimbus_vm_pool_size"]),
 	}
+	for _, path := range openFiles(s.cmd.Process.Pid) {
+		if strings.HasPrefix(path, filepath.Join(data, "logs")) {
+			f.logFiles++
+		} else {
+			f.files++
+		}
+	}
 	for _, pid := range below {
-		f.processFiles += openFiles(pid)
+		f.processFiles += len(openFiles(pid))
 	}
 	return f
 }
@@ -55,9 +63,17 @@ func gauges(t *testing.T, s *server) map[string]float64 {
 	return sums
 }
 
-func openFiles(pid int) int {
-	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)) // a process that has ended has none
-	return len(entries)
+// openFiles tells what a process has open. One that has ended has nothing.
+func openFiles(pid int) []string {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, _ := os.ReadDir(dir)
+	var paths []string
+	for _, entry := range entries {
+		if path, err := os.Readlink(filepath.Join(dir, entry.Name())); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // entries counts what a directory holds.

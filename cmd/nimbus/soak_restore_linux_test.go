@@ -21,7 +21,7 @@ const (
 	restoreTimes   = 5
 	restoreKills   = 20
 	restoreSet     = 6                      // functions of each installation
-	restoreWindow  = 400 * time.Millisecond // in which a restore is killed
+	restoreWindow  = 200 * time.Millisecond // in which a restore is killed
 )
 
 // Restores of a running installation: whoever calls it sees answers, of the old one or of the new one, and
@@ -39,8 +39,16 @@ func TestSoakRestoreUnderLoad(t *testing.T) {
 	end := make(chan struct{})
 	var wg sync.WaitGroup
 	var calls atomic.Int64
+	stopCallers := sync.OnceFunc(func() {
+		close(end)
+		wg.Wait()
+	})
+	defer stopCallers()
 	for id := range restoreCallers {
 		client := newStrangerClient(s.url)
+		if id%2 == 0 { // one whose connection stays open
+			client = newSoakClient(t, s.url)
+		}
 		wg.Go(func() {
 			for i := id; ; i++ {
 				a, r, err := client.invoke("set-"+strconv.Itoa(i%restoreSet), "1")
@@ -72,8 +80,7 @@ func TestSoakRestoreUnderLoad(t *testing.T) {
 			t.Errorf("after the restore of %s the installation is %s", side, got)
 		}
 	}
-	close(end)
-	wg.Wait()
+	stopCallers()
 	t.Logf("%d calls during %d backups and restores, the longest of which took %s", calls.Load(), restoreTimes, longest)
 	if code := s.stop(); code != 0 {
 		t.Errorf("SIGTERM ended it with %d", code)
