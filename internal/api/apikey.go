@@ -34,7 +34,7 @@ func newAPIKeyJSON(k nimbus.APIKey) apiKeyJSON {
 // apiKeyInput is what is asked of a new key.
 type apiKeyInput struct {
 	Name       string         `json:"name"`
-	Scopes     []nimbus.Scope `json:"scopes" doc:"read, write, invoke, admin."`
+	Scopes     []nimbus.Scope `json:"scopes" enum:"read,write,invoke,admin"`
 	Namespaces []string       `json:"namespaces,omitempty" doc:"Empty is every namespace of the tenant."`
 	ExpiresIn  string         `json:"expires_in,omitempty" doc:"A Go duration, as 720h; absent is never."`
 }

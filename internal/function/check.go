@@ -3,7 +3,6 @@ package function
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -58,7 +57,11 @@ func checkTags(v *nimbus.Invalid, tags []string) {
 
 func checkOneOf[T ~string](v *nimbus.Invalid, field string, value T, allowed []T) {
 	if !slices.Contains(allowed, value) {
-		v.Add(field, "must be one of %s", strings.Trim(fmt.Sprint(allowed), "[]"))
+		words := make([]string, len(allowed))
+		for i, a := range allowed {
+			words[i] = string(a)
+		}
+		v.Add(field, "must be one of %s", strings.Join(words, ", "))
 	}
 }
 

@@ -131,7 +131,7 @@ func TestCreateRefuses(t *testing.T) {
 		"no handler in the code":   {"f", text("x = 1\n"), nimbus.CodeInvalid, "handler: can't be inferred"},
 		"a handler that's missing": {"f", Input{Archive: zipOf(t, "app.py", echo), Handler: ptr("main.handle")}, nimbus.CodeInvalid, "has app.py"},
 		"an unknown runtime":       {"f", Input{Code: ptr(echo), Runtime: ptr("ruby3")}, nimbus.CodeInvalid, "there is python3.11, python3.9"},
-		"an unknown driver":        {"f", Input{Code: ptr(echo), Driver: ptr("docker")}, nimbus.CodeInvalid, `driver: "docker" is none; there is broken, sandbox`},
+		"an unknown driver":        {"f", Input{Code: ptr(echo), Driver: ptr("docker")}, nimbus.CodeInvalid, `driver: there is no driver "docker" here; there is broken, sandbox`},
 		"a driver that can't run":  {"f", Input{Code: ptr(echo), Driver: ptr("broken")}, nimbus.CodeInvalid, "no user namespaces"},
 		"text over its bound":      {"f", text(strings.Repeat("#", 512<<10+1)), nimbus.CodeTooLarge, "524288 bytes"},
 		"no zip":                   {"f", Input{Archive: strings.NewReader("x")}, nimbus.CodeInvalid, "no zip archive"},

@@ -117,7 +117,7 @@ func (s *Service) checkRuntime(v *nimbus.Invalid, name string) {
 func (s *Service) checkDriver(ctx context.Context, v *nimbus.Invalid, name string) {
 	d, there := s.drivers[name]
 	if !there {
-		v.Add("driver", "%q is none; there is %s", name, strings.Join(slices.Sorted(maps.Keys(s.drivers)), ", "))
+		v.Add("driver", "there is no driver %q here; there is %s", name, strings.Join(slices.Sorted(maps.Keys(s.drivers)), ", "))
 		return
 	}
 	if report := d.Probe(ctx); !report.Healthy {
