@@ -122,7 +122,9 @@ func (c *cli) outcome(call calling, result *client.InvokeResult, printed error) 
 	if c.output == formatTable {
 		if failed || call.showLog {
 			for _, line := range result.Logs {
-				fmt.Fprintln(c.err, line)
+				if !failed || line != failure(result) { // which the last line says
+					fmt.Fprintln(c.err, line)
+				}
 			}
 		}
 		if failed {
