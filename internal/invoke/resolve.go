@@ -105,6 +105,10 @@ func (s *Service) retireOld(ctx context.Context, id nimbus.ID) {
 	if err != nil {
 		s.Pool.Retire(id, 0)
 		s.Metrics.DeleteFunction(id)
+		// A call that still runs may print once more; retention takes that.
+		if err := s.Logs.DeleteFunction(ctx, id); err != nil {
+			s.Log.WarnContext(ctx, "a deleted function's log was not removed", "function", id.String(), "error", err)
+		}
 		return
 	}
 	s.Pool.Retire(id, f.Version.Number)

@@ -8,6 +8,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/invoke"
+	"nimbus/internal/obs"
 	"nimbus/internal/pool/pooltest"
 )
 
@@ -146,11 +147,15 @@ func TestOldInstancesGoSoonAfterAChange(t *testing.T) {
 		if n := d.Living(); n != 1 {
 			t.Errorf("%d instances live, want the new version's", n)
 		}
+		w.logs.Append(obs.LogLine{Function: f.ID}, obs.LogLine{Function: nimbus.NewID()})
 		w.functions.remove(f.ID)
 		w.Changed(f.ID)
 		synctest.Wait()
 		if n := d.Living(); n != 0 {
 			t.Errorf("%d instances of a deleted function live", n)
+		}
+		if n := len(w.logs.lines); n != 1 {
+			t.Errorf("%d lines are left, want the other function's", n)
 		}
 	})
 }

@@ -37,6 +37,8 @@ type Pool interface {
 // Logs receives the platform's own lines about calls that got no instance.
 type Logs interface {
 	Append(lines ...obs.LogLine)
+	// DeleteFunction removes what a function printed.
+	DeleteFunction(ctx context.Context, id nimbus.ID) error
 }
 
 // Deps is what a Service needs.

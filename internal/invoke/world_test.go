@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,6 +116,13 @@ func (l *logs) Append(lines ...obs.LogLine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, lines...)
+}
+
+func (l *logs) DeleteFunction(_ context.Context, id nimbus.ID) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = slices.DeleteFunc(l.lines, func(line obs.LogLine) bool { return line.Function == id })
+	return nil
 }
 
 // of returns the texts of an invocation's lines.

@@ -55,7 +55,7 @@ func (f *file) writerParameters() url.Values {
 	return url.Values{
 		"_txlock":       {"immediate"},
 		"_journal_mode": {"WAL"},
-		"_synchronous":  {f.schema.synchronous},
+		"_synchronous":  {"FULL"}, // an fsync for every commit; commits are batched where they are many
 		"_foreign_keys": {"1"},
 		"_busy_timeout": {"5000"},
 		"_pragma": {

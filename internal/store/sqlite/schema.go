@@ -16,22 +16,21 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// schema is one kind of file: how it is recognised, laid out and synchronised.
+// schema is one kind of file: how it is recognised and laid out.
 type schema struct {
 	name          string // of the file, without .db; also its folder of migrations
 	applicationID int64  // PRAGMA application_id: "Nmb" and a letter
 	pageSize      int    // bytes, when the file is made
-	synchronous   string
 }
 
 // schemas lists the files in the order in which they are opened.
 func schemas() []schema {
 	return []schema{
-		{name: "control", applicationID: 0x4e6d6263, pageSize: 4096, synchronous: "FULL"},
-		{name: "records", applicationID: 0x4e6d6272, pageSize: 4096, synchronous: "NORMAL"},
+		{name: "control", applicationID: 0x4e6d6263, pageSize: 4096},
+		{name: "records", applicationID: 0x4e6d6272, pageSize: 4096},
 		// A row of a WITHOUT ROWID table leaves its page above a quarter of the page's size. An entry with
 		// an event of 1 KB stays on a page of 16 KB, and accepting it costs a third of what it does on 4 KB.
-		{name: "ledger", applicationID: 0x4e6d626c, pageSize: 16384, synchronous: "FULL"},
+		{name: "ledger", applicationID: 0x4e6d626c, pageSize: 16384},
 	}
 }
 

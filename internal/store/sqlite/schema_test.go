@@ -76,10 +76,10 @@ func TestMigrationResumes(t *testing.T) {
 func TestPragmas(t *testing.T) {
 	t.Parallel()
 	s := openIn(t, filepath.Join(t.TempDir(), "data"))
-	const normal, full = "1", "2"
+	const full = "2"
 	for i, want := range []map[string]string{
 		{"synchronous": full, "page_size": "4096", "foreign_keys": "1"},
-		{"synchronous": normal, "page_size": "4096"},
+		{"synchronous": full, "page_size": "4096"},
 		{"synchronous": full, "page_size": "16384"},
 	} {
 		f := s.files[i]
