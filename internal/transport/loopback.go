@@ -22,25 +22,24 @@ func (Loopback) Principal(r *http.Request) (nimbus.Principal, error) {
 		return nimbus.Principal{}, nimbus.Errorf(nimbus.CodeForbidden,
 			"this server answers without keys to loopback names only, and %q is none: use http://127.0.0.1 or http://localhost", r.Host)
 	}
-	if foreignPage(r.Header) {
+	if foreignPage(r) {
 		return nimbus.Principal{}, nimbus.Errorf(nimbus.CodeForbidden,
 			"this server answers without keys, so pages of other sites may not call it; enable auth to allow them")
 	}
 	return nimbus.LocalPrincipal(), nil
 }
 
-// foreignPage reports whether a browser sent the request for a page of another site.
-func foreignPage(h http.Header) bool {
+// foreignPage reports whether a browser sent the request for a page that is not this server's own. Another
+// port of loopback is another site: who knows what is served there.
+func foreignPage(r *http.Request) bool {
+	h := r.Header
 	if origins := h.Values("Origin"); len(origins) > 0 {
-		if len(origins) > 1 {
-			return true
-		}
 		u, err := url.Parse(origins[0])
-		return err != nil || u.Host == "" || !loopbackHost(u.Host)
+		return len(origins) > 1 || err != nil || !strings.EqualFold(u.Host, r.Host)
 	}
 	// A GET that loads an image or follows a link has no Origin, but every browser of today says this.
 	switch h.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin", "same-site":
+	case "", "none", "same-origin":
 		return false
 	}
 	return true
