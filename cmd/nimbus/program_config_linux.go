@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"nimbus/internal/obs"
 	"nimbus/internal/pool"
@@ -23,6 +24,7 @@ func (p *program) poolConfig() pool.Config {
 	out := pool.Config{
 		Limits:    p.cfg.Limits,
 		QueueSize: p.cfg.Scheduler.QueueSize,
+		Grace:     time.Nanosecond, // drain has waited for calls as long as they may take
 		Policy: scheduler.Policy{FreezeAfter: c.FreezeAfter, IdleTimeout: c.IdleTimeout, MaxAge: c.MaxVMAge,
 			MaxInvocations: c.MaxInvocations, PingEvery: c.HealthCheckInterval},
 	}
@@ -38,13 +40,22 @@ func (p *program) poolConfig() pool.Config {
 	return out
 }
 
-// checkRuntimes refuses a stock of a runtime that is not on this machine.
+// checkRuntimes refuses a stock of a runtime that is not on this machine, and a second one of the same: python3
+// may be python3.11.
 func (p *program) checkRuntimes() error {
 	var errs []error
+	seen := make(map[string]int)
 	for i, named := range p.cfg.Pool.Runtimes {
-		if _, err := p.runtimes.Resolve(named.Runtime); err != nil {
+		found, err := p.runtimes.Resolve(named.Runtime)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("pool.runtimes[%d].runtime: %w", i, err))
+			continue
 		}
+		if first, twice := seen[found.Name]; twice {
+			errs = append(errs, fmt.Errorf("pool.runtimes[%d].runtime: %s is %s, as is that of [%d]: leave one out",
+				i, named.Runtime, found.Name, first))
+		}
+		seen[found.Name] = i
 	}
 	return errors.Join(errs...)
 }

@@ -95,6 +95,7 @@ func (p *program) run(ctx context.Context, c *cli, f *front) (err error) {
 	defer func() { err = errors.Join(err, parts.stop()) }()
 	parts.start(ctx, "function logs", p.logs.Run)
 	parts.start(ctx, "invocations", p.invokes.Run)
+	parts.start(ctx, "calls", p.awaitCalls)
 	parts.start(ctx, "garbage collection", p.funcs.Run)
 	parts.start(ctx, p.driver.Name()+" driver", p.driver.Run)
 	parts.start(ctx, "pool", p.pool.Run)
@@ -151,4 +152,19 @@ func (p *program) drain(ctx context.Context, shut func(context.Context) error) {
 	if err := p.invokes.Drain(grace); err != nil {
 		p.log.Warn("calls were still running at the end of server.shutdown_timeout", "running_calls", p.invokes.Running())
 	}
+}
+
+// settleGrace is how long calls that were cut off may take to be recorded.
+const settleGrace = 5 * time.Second
+
+// awaitCalls is stopped when every instance is gone, and before what calls write to: those that drain could not
+// wait for end now, with their instances, and are recorded.
+func (p *program) awaitCalls(ctx context.Context) error {
+	<-ctx.Done()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleGrace)
+	defer cancel()
+	if err := p.invokes.Drain(grace); err != nil {
+		p.log.Error("calls did not end with their instances", "running_calls", p.invokes.Running())
+	}
+	return nil
 }
