@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,6 +29,20 @@ func limitCases() []testCase {
 				}
 			} else if exit := exitOf(t, err); !exit.OutOfMemory {
 				t.Errorf("exit %+v", exit)
+			}
+		}},
+		{"memory of socket buffers", func(t *testing.T, s *suite) {
+			const sent = 400 * nimbus.MiB
+			outcome, err := invoke(t, s.claim(t, "hoard"), sent)
+			if err != nil {
+				if exit := exitOf(t, err); !exit.OutOfMemory {
+					t.Errorf("exit %+v", exit)
+				}
+				return
+			}
+			kept, err := strconv.ParseInt(string(outcome.Result), 10, 64)
+			if err != nil || kept == 0 || kept > s.resources().Memory {
+				t.Errorf("%s bytes wait in sockets, %v: %s", outcome.Result, err, outcome.Resp.Message)
 			}
 		}},
 		{"a claim changes the memory", func(t *testing.T, s *suite) {

@@ -318,3 +318,48 @@ def library(event):
         "exit": lambda: callable(exit),
     }
     return {name: attempt(part) for name, part in parts.items()}
+
+
+def hoard(event):
+    """Leaves datagrams unread until that many bytes were sent; returns how many of them were kept."""
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receivers, left = [], event
+    while left > 0:
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 30)  # as much as may be
+        receiver.setblocking(False)
+        receivers.append(receiver)
+        room = min(left, receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+        for _ in range(0, room, 60000):
+            sender.sendto(b"x" * 60000, receiver.getsockname())
+        left -= room
+    kept = 0
+    for receiver in receivers:
+        try:
+            while True:
+                kept += len(receiver.recv(1 << 16))
+        except BlockingIOError:
+            pass
+    return kept
+
+
+def sockets(event):
+    """Tries pairs of every family and netlink's protocols; returns what the kernel did not refuse for that."""
+    import ctypes
+    import errno
+
+    libc, fds, found = ctypes.CDLL(None, use_errno=True), (ctypes.c_int * 2)(), []
+    for family in range(46):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+            if libc.socketpair(family, kind, 0, fds) == 0:
+                found.append("pair of family %d" % family)
+            elif ctypes.get_errno() != errno.EAFNOSUPPORT:
+                found.append("pair of family %d: %s" % (family, errno.errorcode[ctypes.get_errno()]))
+    for protocol in range(23):
+        try:
+            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol).close()
+            found.append("netlink %d" % protocol)
+        except OSError:
+            pass
+    return {"found": sorted(set(found)), "interfaces": [name for _, name in socket.if_nameindex()]}

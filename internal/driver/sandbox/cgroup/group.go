@@ -64,11 +64,18 @@ func (t *Tree) newGroup(name string) (*Group, error) {
 
 // prepare sets what holds for every instance whatever its limits.
 func (g *Group) prepare() error {
-	if dir, v2, ok := g.dir(Memory); ok && v2 {
+	dir, v2, ok := g.dir(Memory)
+	var err error
+	switch {
+	case !ok:
+	case v2:
 		// All of an instance ends when one of its processes meets the limit.
-		if err := write("1", dir, "memory.oom.group"); err != nil {
-			return fmt.Errorf("make cgroup: %w", err)
-		}
+		err = write("1", dir, "memory.oom.group")
+	default:
+		err = limitSocketsV1(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("make cgroup: %w", err)
 	}
 	return nil
 }

@@ -13,7 +13,10 @@ import (
 	"os"
 )
 
-const cpuPeriod = 100_000 // µs, the kernel's default
+const (
+	cpuPeriod    = 100_000  // µs, the kernel's default
+	socketMemory = 32 << 20 // bytes; the network of an instance is its loopback
+)
 
 // limitMemoryV1 bounds memory, and memory and swap together to the same. The second may never be less than
 // the first, so their order depends on the direction.
@@ -42,6 +45,16 @@ func limitMemoryV1(dir string, bytes int64) error {
 		return writeInt(0, dir, "memory.swappiness")
 	}
 	return nil
+}
+
+// limitSocketsV1 bounds what the buffers of internet sockets hold. v1 counts them, UDP's as well, apart from
+// all other memory, and not at all before a limit is set.
+func limitSocketsV1(dir string) error {
+	err := writeInt(socketMemory, dir, "memory.kmem.tcp.limit_in_bytes")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // O_CREAT of a file the kernel has not
+		return nil
+	}
+	return err
 }
 
 func limitCPUV1(dir string, milli int) error {
