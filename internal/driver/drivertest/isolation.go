@@ -134,6 +134,34 @@ func isolationCases() []testCase {
 				}
 			}
 		}},
+		{"sockets lead nowhere else", func(t *testing.T, s *suite) {
+			got := call[struct {
+				Found      []string `json:"found"`
+				Interfaces []string `json:"interfaces"`
+			}](t, s.claim(t, "sockets"), nil)
+			if want := []string{"netlink 0", "pair of family 1"}; !slices.Equal(got.Found, want) {
+				t.Errorf("%q, want %q", got.Found, want)
+			}
+			if want := []string{"lo"}; !slices.Equal(got.Interfaces, want) {
+				t.Errorf("interfaces %q", got.Interfaces)
+			}
+		}},
+		{"no dumps and no priority", func(t *testing.T, s *suite) {
+			limits := call[attempt](t, s.claim(t, "read"), "/proc/self/limits")
+			lines := make(map[string]string)
+			for line := range strings.Lines(fmt.Sprint(limits.Value)) {
+				if len(line) > 26 {
+					lines[strings.TrimSpace(line[:26])] = strings.Join(strings.Fields(line[26:]), " ")
+				}
+			}
+			for name, want := range map[string]string{
+				"Max core file size": "1 1 bytes", "Max nice priority": "0 0", "Max realtime priority": "0 0",
+			} {
+				if lines[name] != want {
+					t.Errorf("%s is %q, want %q", name, lines[name], want)
+				}
+			}
+		}},
 		{"a call inherits no descriptors", func(t *testing.T, s *suite) {
 			f := call[facts](t, s.claim(t, "facts"), nil)
 			// Streams, the protocol's socket, and the directory being listed.

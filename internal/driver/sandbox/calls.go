@@ -23,7 +23,7 @@ func commonCalls() []uint32 {
 		unix.SYS_PREADV, unix.SYS_PREADV2, unix.SYS_PWRITE64, unix.SYS_PWRITEV, unix.SYS_PWRITEV2,
 		unix.SYS_READ, unix.SYS_READAHEAD, unix.SYS_READLINKAT, unix.SYS_READV, unix.SYS_REMOVEXATTR,
 		unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_SENDFILE, unix.SYS_SETXATTR, unix.SYS_SPLICE,
-		unix.SYS_STATFS, unix.SYS_STATX, unix.SYS_SYMLINKAT, unix.SYS_SYNC, unix.SYS_SYNCFS,
+		unix.SYS_STATFS, unix.SYS_STATX, unix.SYS_SYMLINKAT,
 		unix.SYS_SYNC_FILE_RANGE, unix.SYS_TEE, unix.SYS_TRUNCATE, unix.SYS_UMASK, unix.SYS_UNLINKAT,
 		unix.SYS_UTIMENSAT, unix.SYS_VMSPLICE, unix.SYS_WRITE, unix.SYS_WRITEV,
 		unix.SYS_IO_CANCEL, unix.SYS_IO_DESTROY, unix.SYS_IO_GETEVENTS, unix.SYS_IO_PGETEVENTS,
@@ -69,13 +69,17 @@ func commonCalls() []uint32 {
 		unix.SYS_GETTIMEOFDAY, unix.SYS_NANOSLEEP, unix.SYS_SETITIMER, unix.SYS_TIMER_CREATE,
 		unix.SYS_TIMER_DELETE, unix.SYS_TIMER_GETOVERRUN, unix.SYS_TIMER_GETTIME, unix.SYS_TIMER_SETTIME,
 		unix.SYS_TIMES,
-		// Sockets. socket is decided by its family.
+		// Sockets. socket and socketpair are decided by their family.
 		unix.SYS_ACCEPT, unix.SYS_ACCEPT4, unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_GETPEERNAME,
 		unix.SYS_GETSOCKNAME, unix.SYS_GETSOCKOPT, unix.SYS_LISTEN, unix.SYS_RECVFROM, unix.SYS_RECVMMSG,
 		unix.SYS_RECVMSG, unix.SYS_SENDMMSG, unix.SYS_SENDMSG, unix.SYS_SENDTO, unix.SYS_SETSOCKOPT,
-		unix.SYS_SHUTDOWN, unix.SYS_SOCKETPAIR,
+		unix.SYS_SHUTDOWN,
 		// The rest. Stacking further filters and rules only takes rights away.
 		unix.SYS_GETRANDOM, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_CREATE_RULESET,
 		unix.SYS_LANDLOCK_RESTRICT_SELF, unix.SYS_SECCOMP, unix.SYS_SYSINFO, unix.SYS_UNAME,
 	}
 }
+
+// flushCalls lists the system calls that write out what all of a machine, or a file system that is shared with
+// it, has not written yet. An instance has only memory to write to: there is nothing of its own to flush.
+func flushCalls() []uint32 { return []uint32{unix.SYS_SYNC, unix.SYS_SYNCFS} }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/net/bpf"
@@ -18,9 +19,11 @@ const (
 	retErrno = 0x00050000
 	retKill  = 0x80000000 // the process
 
-	refuse       = retErrno | uint32(unix.EPERM)
-	unknown      = retErrno | uint32(unix.ENOSYS)
-	noSuchFamily = retErrno | uint32(unix.EAFNOSUPPORT)
+	refuse         = retErrno | uint32(unix.EPERM)
+	unknown        = retErrno | uint32(unix.ENOSYS)
+	noSuchFamily   = retErrno | uint32(unix.EAFNOSUPPORT)
+	noSuchProtocol = retErrno | uint32(unix.EPROTONOSUPPORT)
+	nothingToDo    = retErrno // success, without doing anything
 )
 
 // Offsets in struct seccomp_data; arguments are read by their lower half on little-endian machines.
@@ -29,6 +32,7 @@ const (
 	offArch   = 4
 	offArg0   = 16
 	offArg1   = 24
+	offArg2   = 32
 )
 
 // namespaceFlags are the CLONE_NEW* bits of clone(2).
@@ -78,13 +82,23 @@ func argumentRules() []bpf.Instruction {
 			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: namespaceFlags, SkipFalse: 1},
 			bpf.RetConstant{Val: refuse},
 			bpf.RetConstant{Val: retAllow}),
-		// AF_VSOCK knows no network namespaces, AF_ALG and others are attack surface.
+		// AF_VSOCK knows no network namespaces, AF_ALG and others are attack surface. Netlink is for looking at
+		// interfaces; its other protocols let a process fill kernel memory that no limit counts.
 		rule(unix.SYS_SOCKET,
 			bpf.LoadAbsolute{Off: offArg0, Size: 4},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_UNIX, SkipTrue: 4},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 3},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET6, SkipTrue: 2},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_UNIX, SkipTrue: 6},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 5},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET6, SkipTrue: 4},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_NETLINK, SkipTrue: 1},
+			bpf.RetConstant{Val: noSuchFamily},
+			bpf.LoadAbsolute{Off: offArg2, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.NETLINK_ROUTE, SkipFalse: 1},
+			bpf.RetConstant{Val: retAllow},
+			bpf.RetConstant{Val: noSuchProtocol}),
+		// The kernel makes two sockets of any family before it finds that they can't be paired.
+		rule(unix.SYS_SOCKETPAIR,
+			bpf.LoadAbsolute{Off: offArg0, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_UNIX, SkipTrue: 1},
 			bpf.RetConstant{Val: noSuchFamily},
 			bpf.RetConstant{Val: retAllow}),
 		// Typing into a terminal from outside of it.
@@ -107,9 +121,13 @@ type span struct {
 
 // decisions covers all numbers with spans, in order.
 func decisions() []span {
-	allowed := slices.Concat(commonCalls(), archCalls())
-	slices.Sort(allowed)
-	allowed = slices.Compact(allowed)
+	answers := make(map[uint32]uint32)
+	for _, n := range slices.Concat(commonCalls(), archCalls()) {
+		answers[n] = retAllow
+	}
+	for _, n := range flushCalls() {
+		answers[n] = nothingToDo
+	}
 	spans := []span{{first: 0, answer: refuse}}
 	add := func(first, answer uint32) {
 		if last := &spans[len(spans)-1]; last.first == first {
@@ -118,8 +136,8 @@ func decisions() []span {
 			spans = append(spans, span{first, answer})
 		}
 	}
-	for _, n := range allowed {
-		add(n, retAllow)
+	for _, n := range slices.Sorted(maps.Keys(answers)) {
+		add(n, answers[n])
 		add(n+1, refuse)
 	}
 	// The x32 calls of amd64 begin at 1<<30, and belong here too.

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"golang.org/x/net/bpf"
@@ -85,7 +86,16 @@ func TestFilter(t *testing.T) {
 		{"unix socket", unix.SYS_SOCKET, []uint64{unix.AF_UNIX}, retAllow},
 		{"inet socket", unix.SYS_SOCKET, []uint64{unix.AF_INET}, retAllow},
 		{"inet6 socket", unix.SYS_SOCKET, []uint64{unix.AF_INET6}, retAllow},
-		{"netlink socket", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK}, retAllow},
+		{"netlink socket for interfaces", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, retAllow},
+		{"netlink socket for user messages", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_USERSOCK}, noSuchProtocol},
+		{"netlink socket for netfilter", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER}, noSuchProtocol},
+		{"inet socket of any protocol", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, retAllow},
+		{"unix socket pair", unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX}, retAllow},
+		{"vsock pair", unix.SYS_SOCKETPAIR, []uint64{unix.AF_VSOCK}, noSuchFamily},
+		{"TIPC socket pair", unix.SYS_SOCKETPAIR, []uint64{unix.AF_TIPC}, noSuchFamily},
+		{"sync", unix.SYS_SYNC, nil, nothingToDo},
+		{"syncfs", unix.SYS_SYNCFS, nil, nothingToDo},
+		{"fsync", unix.SYS_FSYNC, nil, retAllow},
 		{"vsock", unix.SYS_SOCKET, []uint64{unix.AF_VSOCK}, noSuchFamily},
 		{"packet socket", unix.SYS_SOCKET, []uint64{unix.AF_PACKET}, noSuchFamily},
 		{"alg socket", unix.SYS_SOCKET, []uint64{unix.AF_ALG}, noSuchFamily},
@@ -108,7 +118,8 @@ func TestFilter(t *testing.T) {
 // The tree must decide each number as the list does.
 func TestFilterDecidesEveryNumber(t *testing.T) {
 	t.Parallel()
-	byArgument := map[uint32]bool{unix.SYS_CLONE: true, unix.SYS_CLONE3: true, unix.SYS_SOCKET: true, unix.SYS_IOCTL: true}
+	byArgument := map[uint32]bool{unix.SYS_CLONE: true, unix.SYS_CLONE3: true, unix.SYS_SOCKET: true,
+		unix.SYS_SOCKETPAIR: true, unix.SYS_IOCTL: true}
 	allowed := make(map[uint32]bool)
 	for _, n := range append(commonCalls(), archCalls()...) {
 		if allowed[n] || byArgument[n] {
@@ -121,8 +132,11 @@ func TestFilterDecidesEveryNumber(t *testing.T) {
 			continue
 		}
 		want := refuse
-		if allowed[n] {
+		switch {
+		case allowed[n]:
 			want = retAllow
+		case slices.Contains(flushCalls(), n):
+			want = nothingToDo
 		}
 		if got := verdict(t, auditArch, n); got != want {
 			t.Errorf("call %d: %#x, want %#x", n, got, want)
