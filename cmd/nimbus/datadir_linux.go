@@ -30,7 +30,7 @@ func openDataDir(path string) (*dataDirectory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find data directory: %w", err)
 	}
-	if err := os.MkdirAll(path, 0o711); err != nil { // others may pass: instances' uids reach unpacked code
+	if err := os.MkdirAll(path, 0o700); err != nil { // instances see their code by a mount, not by this path
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil {

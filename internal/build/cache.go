@@ -17,7 +17,7 @@ import (
 // Cache unpacks packages, once each, into trees that instances share. A tree appears under its name by one
 // rename, complete or not at all.
 //
-//	<dir>/trees/<hash>/   an unpacked package, readable by anyone, writable by nobody
+//	<dir>/trees/<hash>/   an unpacked package, readable by anyone it is shown to, writable by nobody
 //	<dir>/trees/.<…>/     one being made or removed
 //	<dir>/trash/          what an earlier process left; removed by Evict
 //	<dir>/boot            the boot of the machine that the trees were made in

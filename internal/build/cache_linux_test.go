@@ -11,7 +11,8 @@ import (
 	"nimbus/internal/testenv"
 )
 
-func TestTreeIsReadableByAnyUser(t *testing.T) {
+// An instance's user id is known to nobody: it may read a tree that is shown to it, and nobody may by its path.
+func TestTreeIsReadableWhereItIsShown(t *testing.T) {
 	t.Parallel()
 	testenv.RequireRoot(t)
 	root, err := os.MkdirTemp("", "nimbus-build-") // the parents of t.TempDir are closed to others
@@ -27,14 +28,25 @@ func TestTreeIsReadableByAnyUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/bin/cat", filepath.Join(dir, "d/a.py"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "a" {
-		t.Errorf("nobody reads %q, %v", out, err)
+	shown, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	cmd = exec.Command("/bin/sh", "-c", "echo x > "+filepath.Join(dir, "d/new"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	if cmd.Run() == nil {
+	defer shown.Close()
+	nobody := func(script string) (string, error) {
+		cmd := exec.Command("/bin/sh", "-c", script)
+		cmd.ExtraFiles = []*os.File{shown} // descriptor 3
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.Output()
+		return string(out), err
+	}
+	if out, err := nobody("cat /proc/self/fd/3/d/a.py"); err != nil || out != "a" {
+		t.Errorf("where it is shown nobody reads %q, %v", out, err)
+	}
+	if _, err := nobody("echo x > /proc/self/fd/3/d/new"); err == nil {
 		t.Error("nobody writes into the tree")
+	}
+	if out, err := nobody("cat " + filepath.Join(dir, "d/a.py")); err == nil {
+		t.Errorf("by its path nobody reads %q", out)
 	}
 }

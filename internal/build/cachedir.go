@@ -25,7 +25,7 @@ func (c *Cache) path(hash string) string { return filepath.Join(c.trees(), hash)
 // open prepares the directory. What can't be trusted is put aside by renaming, so that starting is quick.
 func (c *Cache) open() error {
 	for _, dir := range []string{c.dir, c.trees(), c.trash()} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}
@@ -44,7 +44,7 @@ func (c *Cache) open() error {
 	if err := c.discard(c.trees()); err != nil {
 		return err
 	}
-	if err := os.Mkdir(c.trees(), 0o711); err != nil {
+	if err := os.Mkdir(c.trees(), 0o700); err != nil {
 		return err
 	}
 	return os.WriteFile(marker, boot, 0o600)
