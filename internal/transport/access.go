@@ -8,13 +8,15 @@ import (
 )
 
 // logAccess writes one line a request: what succeeded at debug level, what was refused at info, what the
-// platform could not do now at warn, and what it failed to do at error. Queries are left out, as they may hold secrets.
-func logAccess(next http.Handler, log *slog.Logger) http.Handler {
+// platform could not do now at warn, and what it failed to do at error. Queries are left out, as they may hold
+// secrets. Every answer is counted.
+func logAccess(next http.Handler, requests Counter, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		completed := false
 		defer func() {
+			requests.CountRequest(rec.status)
 			level := accessLevel(r.URL.Path, rec.status, completed)
 			if !log.Enabled(r.Context(), level) {
 				return

@@ -15,9 +15,14 @@ import (
 // GatewayPrefix is where function URLs begin.
 const GatewayPrefix = "/fn/"
 
+// Counter counts answers by their status; 0 is an answer that was broken off before it had one.
+type Counter interface {
+	CountRequest(status int)
+}
+
 // New returns the handler of the whole server: gateway gets what is below /fn/, control everything else.
-func New(control, gateway http.Handler, problems *problem.Writer, log *slog.Logger) http.Handler {
-	return identify(logAccess(recoverPanics(split(control, gateway), problems, log), log))
+func New(control, gateway http.Handler, problems *problem.Writer, requests Counter, log *slog.Logger) http.Handler {
+	return identify(logAccess(recoverPanics(split(control, gateway), problems, log), requests, log))
 }
 
 // split is no http.ServeMux, because that would redirect paths with "//" or "..", which are the function's

@@ -22,7 +22,7 @@ func serve(t *testing.T, handler http.HandlerFunc, r *http.Request) (*httptest.R
 	var logged bytes.Buffer
 	log := obs.NewLogger(&logged, slog.LevelDebug, obs.FormatText)
 	w := httptest.NewRecorder()
-	New(handler, handler, problem.NewWriter(log), log).ServeHTTP(w, r)
+	New(handler, handler, problem.NewWriter(log), obs.NewMetrics(), log).ServeHTTP(w, r)
 	return w, logged.String()
 }
 
@@ -144,7 +144,7 @@ func TestSplitLeavesPathsAlone(t *testing.T) {
 		return func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, text+" "+r.URL.EscapedPath()) }
 	}
 	log := slog.New(slog.DiscardHandler)
-	h := New(said("control"), said("gateway"), problem.NewWriter(log), log)
+	h := New(said("control"), said("gateway"), problem.NewWriter(log), obs.NewMetrics(), log)
 	for path, want := range map[string]string{
 		"/fn/a/b//c/../d%2Fe": "gateway /fn/a/b//c/../d%2Fe",
 		"/fnord":              "control /fnord",
@@ -314,6 +314,22 @@ func TestSizeText(t *testing.T) {
 	for n, want := range map[int64]string{5: "5 bytes", 512 * nimbus.KiB: "512 KiB", 6 * nimbus.MiB: "6 MiB", nimbus.MiB + 1: "1048577 bytes"} {
 		if got := sizeText(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestEveryAnswerIsCounted(t *testing.T) {
+	t.Parallel()
+	metrics, log := obs.NewMetrics(), slog.New(slog.DiscardHandler)
+	h := New(http.NotFoundHandler(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), problem.NewWriter(log), metrics, log)
+	for _, path := range []string{"/fn/a/b", "/fn/a/b", "/nothing"} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	}
+	w := httptest.NewRecorder()
+	metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{`nimbus_http_requests_total{code="200"} 2`, `nimbus_http_requests_total{code="404"} 1`} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %s", want)
 		}
 	}
 }
