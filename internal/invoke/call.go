@@ -214,7 +214,7 @@ func (c *call) platformLines(texts []string) []obs.LogLine {
 	var lines []obs.LogLine
 	for _, text := range texts {
 		cut := cutText(text, limits.LogLine)
-		if left -= int64(len(cut)); left < 0 {
+		if left -= int64(len(cut)) + obs.LogLineOverhead; left < 0 {
 			break
 		}
 		lines = append(lines, obs.LogLine{Time: time.Now(), Function: c.target.FunctionID, Version: c.record.Version,

@@ -26,6 +26,10 @@ const (
 	flagInvocation = 1 << 1
 )
 
+// LogLineOverhead is about what a line takes on disk besides its text, in bytes. Who bounds an amount of log
+// counts it: empty lines would else take sixty times the bound.
+const LogLineOverhead = 64
+
 // maxLogText bounds the text of a line, whatever the installation's limits say.
 const maxLogText = 1 << 20
 

@@ -59,7 +59,9 @@ func (o *output) write(stream driver.Stream, p []byte) {
 	now := time.Now()
 	o.mu.Lock()
 	var lines []obs.LogLine
-	for len(p) > 0 {
+	// Once the call has logged enough, its lines are not even looked for: printing without end would else cost
+	// the server many times what it costs the function.
+	for len(p) > 0 && !o.full {
 		end := bytes.IndexByte(p, '\n')
 		if end < 0 {
 			o.partial[i].add(p, o.lineMax)
@@ -105,7 +107,7 @@ func (o *output) print(texts []string) {
 	for _, text := range texts {
 		var cut partial
 		cut.add([]byte(strings.ReplaceAll(text, "\n", " ")), o.lineMax)
-		if o.own -= int64(len(cut.text)) + 1; o.own < 0 {
+		if o.own -= int64(len(cut.text)) + obs.LogLineOverhead; o.own < 0 {
 			break
 		}
 		lines = append(lines, o.line(obs.StreamPlatform, clean(cut.text), cut.long, now))
@@ -154,7 +156,7 @@ func (o *output) finish(lines []obs.LogLine, stream int, name string, now time.T
 	if o.function.IsZero() || o.full {
 		return lines
 	}
-	if o.left -= int64(len(text)) + 1; o.left < 0 {
+	if o.left -= int64(len(text)) + obs.LogLineOverhead; o.left < 0 {
 		o.full = true
 		return append(lines, o.line(obs.StreamPlatform, "log truncated: the bound of one call was passed", false, now))
 	}

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -44,6 +45,7 @@ func TestOutput(t *testing.T) {
 		"a rune in pieces": {func(o *output) { o.write(driver.Stdout, []byte("\xc3")); o.write(driver.Stdout, []byte("\xa9\n")) }, []string{"call stdout: é"}},
 		"a long line":      {func(o *output) { o.write(driver.Stdout, []byte("0123456789abc\nx\n")) }, []string{"call stdout: 0123456789…", "call stdout: x"}},
 		"too much":         {func(o *output) { o.write(driver.Stdout, []byte(strings.Repeat("123456789\n", 9))) }, []string{"call stdout: 123456789", "call stdout: 123456789", "call stdout: 123456789", "call platform: log truncated: the bound of one call was passed"}},
+		"too many lines":   {func(o *output) { o.write(driver.Stdout, bytes.Repeat([]byte("\n"), 30)) }, []string{"call stdout: ", "call stdout: ", "call stdout: ", "call platform: log truncated: the bound of one call was passed"}},
 		"the platform's":   {func(o *output) { o.write(driver.Stdout, []byte("a")); o.print([]string{"b\nc", "0123456789abc"}) }, []string{"call stdout: a", "call platform: b c", "call platform: 0123456789…"}},
 		"between calls":    {func(o *output) { o.write(driver.Stdout, []byte("a")); o.end(); o.write(driver.Stdout, []byte("b\n")) }, []string{"call stdout: a", "instance stdout: b"}},
 		"a bound each call": {func(o *output) {
@@ -55,7 +57,7 @@ func TestOutput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tape := &tape{}
-			o := newOutput(tape, nimbus.Limits{LogLine: 10, LogCall: 30}, "i")
+			o := newOutput(tape, nimbus.Limits{LogLine: 10, LogCall: 3 * (9 + obs.LogLineOverhead)}, "i")
 			o.write(driver.Stdout, []byte("a blank's, and nobody's\n"))
 			o.serve(nimbus.NewID(), 1)
 			o.begin(nimbus.NewID(), KeepNone)
@@ -84,5 +86,17 @@ func TestKeptLines(t *testing.T) {
 	o.begin(nimbus.NewID(), KeepNone)
 	if got := o.lines(); got != nil {
 		t.Errorf("kept %q", got)
+	}
+}
+
+// BenchmarkOutputOverTheBound is of what is printed once a call has logged enough.
+func BenchmarkOutputOverTheBound(b *testing.B) {
+	o := newOutput(&tape{}, nimbus.Limits{LogLine: 10, LogCall: 1}, "i")
+	o.serve(nimbus.NewID(), 1)
+	o.begin(nimbus.NewID(), KeepNone)
+	p := bytes.Repeat([]byte("\n"), 32<<10)
+	b.SetBytes(int64(len(p)))
+	for b.Loop() {
+		o.write(driver.Stdout, p)
 	}
 }
