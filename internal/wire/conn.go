@@ -27,6 +27,10 @@ const (
 	copyBelow   = 32 << 10 // an event up to this size is copied behind its header and sent by one write
 	keepBuffer  = 64 << 10 // a larger write buffer is given back
 	cancelGrace = time.Second
+
+	// maxLate bounds the late frames dropped during one call. A runtime may owe one answer to each call that
+	// was given up, and the chunks it had credit for; one that sends on and on would keep a processor busy here.
+	maxLate = 1 << 16
 )
 
 // Transport carries frames: a net.Conn is one.
@@ -48,6 +52,7 @@ type Conn struct {
 	pair        [2][]byte
 	issued      uint64 // the last invocation number
 	pings       uint64 // the last number of a Ping
+	late        int    // frames dropped during this call
 	initialised bool   // Init was sent
 	maxResponse int64  // of InitMsg; 0 = unbounded
 	maxStream   int64
@@ -138,7 +143,7 @@ func (c *Conn) Stop(ctx context.Context) error {
 	return c.send(ctx, Stop, 0, nil)
 }
 
-// stray drops a late frame of something finished and refuses any other.
+// stray drops a late frame of something finished, within bounds, and refuses any other.
 func (c *Conn) stray(f Frame) error {
 	late := false
 	switch f.Type {
@@ -149,10 +154,13 @@ func (c *Conn) stray(f Frame) error {
 	case Pong:
 		late = f.Invocation <= c.pings && f.Invocation > 0
 	}
-	if late {
-		return nil
+	if !late {
+		return c.fatal(protocolError("type %d with number %d, which was not asked for", f.Type, f.Invocation))
 	}
-	return c.fatal(protocolError("type %d with number %d, which was not asked for", f.Type, f.Invocation))
+	if c.late++; c.late > maxLate {
+		return c.fatal(protocolError("more than %d late frames during one call", maxLate))
+	}
+	return nil
 }
 
 func (c *Conn) sendJSON(ctx context.Context, t Type, invocation uint64, msg any) error {

@@ -99,6 +99,8 @@ func TestAnswers(t *testing.T) {
 		"a result":                   {answer: ok},
 		"a result with more meta":    {answer: resp(1, `{"ok":true,"future":1}`, `"fine"`)},
 		"a late result of init":      {answer: append(resp(0, `{"ok":true}`, ""), ok...)},
+		"many late results":          {answer: append(bytes.Repeat(resp(0, `{"ok":true}`, ""), maxLate), ok...)},
+		"late results without end":   {answer: append(bytes.Repeat(resp(0, `{"ok":true}`, ""), maxLate+1), ok...), want: ErrProtocol},
 		"a number never issued":      {answer: resp(2, `{"ok":true}`, `1`), want: ErrProtocol},
 		"a chunk never issued":       {answer: chunk(2, `{"kind":"json"}`, `1`), stream: true, want: ErrProtocol},
 		"a chunk of number 0":        {answer: chunk(0, `{"kind":"json"}`, `1`), stream: true, want: ErrProtocol},

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// begin makes the end of ctx interrupt the transport, at once and without a goroutine of its own. What it
-// returns goes to end.
+// begin starts a call: the end of ctx interrupts the transport, at once and without a goroutine of its own.
+// What it returns goes to end.
 func (c *Conn) begin(ctx context.Context) (stop func() bool) {
+	c.late = 0
 	if ctx.Done() == nil {
 		return nil
 	}
