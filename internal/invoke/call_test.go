@@ -212,6 +212,26 @@ func TestInitErrorsAreTheUsers(t *testing.T) {
 	}
 }
 
+// The runtime says the type of an error, and it may say anything.
+func TestAnErrorTypeIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, d := range []*pooltest.Driver{
+		{OnInit: func(context.Context, *pooltest.Instance) error {
+			return &driver.InitError{Type: strings.Repeat("T", 1<<20), Message: "odd"}
+		}},
+		{OnInvoke: func(context.Context, *pooltest.Instance, *driver.Call) (driver.Outcome, error) {
+			return driver.Outcome{Resp: wire.RespMeta{Type: strings.Repeat("T", 1<<20), Message: "odd"}}, nil
+		}},
+	} {
+		w := open(t, d, invoke.Config{})
+		w.define("f", nil)
+		res := w.call(t, "f", "1")
+		if r := w.record(t, res.ID); len(res.ErrorType) > 300 || len(r.ErrorType) > 300 || r.ErrorType == "" {
+			t.Errorf("the answer has a type of %d bytes, the record of %d", len(res.ErrorType), len(r.ErrorType))
+		}
+	}
+}
+
 // A stack whose last line is the message says it for both.
 func TestAStackIsLoggedOnce(t *testing.T) {
 	t.Parallel()

@@ -83,8 +83,12 @@ func (c *call) judgeOutcome(o driver.Outcome) verdict {
 	return verdict{status: nimbus.InvocationSuccess, code: statusOK, body: o.Result}
 }
 
+// maxErrorType bounds the bytes of an error's type: the runtime says it, and records, answers and log take it.
+const maxErrorType = 256
+
 // failure is the verdict on a call after which its instance is of no more use.
 func failure(code int, errorType, message string) verdict {
+	errorType = cutText(errorType, maxErrorType)
 	v := verdict{
 		status: nimbus.InvocationFailed, instance: pool.Broken, code: code, errorType: errorType, message: message,
 		log: []string{errorType + ": " + message},
