@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -163,27 +164,28 @@ func (p *program) ready(ctx context.Context) error {
 	if err := p.store.Ping(ctx); err != nil {
 		return fmt.Errorf("the store does not answer: %w", err)
 	}
-	if !p.warm() {
-		return nimbus.Errorf(nimbus.CodeUnavailable, "no instance is up yet")
-	}
-	return nil
+	return p.checkInstances(p.pool.Stats())
 }
 
-// warm reports whether instances can be made: one has been up since the start, or none is to be kept ahead.
-func (p *program) warm() bool {
-	if p.warmed.Load() {
-		return true
-	}
-	wanted := false
-	for _, rt := range p.poolConfig().Runtimes {
-		wanted = wanted || rt.TargetWarm > 0
-	}
-	for _, stock := range p.pool.Stats().Stocks {
+// checkInstances says why calls would find no instance: none has been up since the start though some are to be
+// kept ahead, or all are gone and no other can be started.
+func (p *program) checkInstances(stats pool.Stats) error {
+	failing := false
+	for _, stock := range stats.Stocks {
+		failing = failing || stock.Failing
 		for state, n := range stock.States {
-			if n > 0 && state != pool.Starting {
+			if n > 0 && state != pool.Starting && state != pool.Stopping {
 				p.warmed.Store(true)
+				return nil
 			}
 		}
 	}
-	return p.warmed.Load() || !wanted
+	wanted := slices.ContainsFunc(p.poolConfig().Runtimes, func(rt pool.RuntimeConfig) bool { return rt.TargetWarm > 0 })
+	switch {
+	case failing:
+		return nimbus.Errorf(nimbus.CodeUnavailable, "no instance can be started; the server's log says why")
+	case wanted && !p.warmed.Load():
+		return nimbus.Errorf(nimbus.CodeUnavailable, "no instance is up yet")
+	}
+	return nil
 }

@@ -18,13 +18,15 @@ type StockStats struct {
 	Driver   string
 	MaxTotal int
 	States   map[State]int // no entry for Stopped
+	Failing  bool          // the last blank could not be started
 }
 
 // Stats counts. It takes no lock that a call would wait for long.
 func (p *Pool) Stats() Stats {
 	s := Stats{Held: p.held.Load(), HeldBytes: p.heldBytes.Load()}
 	for key, stock := range p.stocks {
-		one := StockStats{Runtime: key.runtime, Driver: key.driver, MaxTotal: stock.config.MaxTotal, States: make(map[State]int)}
+		one := StockStats{Runtime: key.runtime, Driver: key.driver, MaxTotal: stock.config.MaxTotal,
+			States: make(map[State]int), Failing: stock.failing()}
 		for _, in := range stock.instances() {
 			if state := in.now(); state != Stopped {
 				one.States[state]++

@@ -127,6 +127,13 @@ func (s *stock) failed(now time.Time) {
 	s.notBefore = now.Add(pause)
 }
 
+// failing reports whether the last blank could not be started.
+func (s *stock) failing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures > 0
+}
+
 // instances copies the set.
 func (s *stock) instances() []*instance {
 	s.mu.Lock()

@@ -181,12 +181,21 @@ func TestADeadBlankIsReplaced(t *testing.T) {
 func TestFailingStartsBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starts := 0 // by one refill at a time
-		d := &pooltest.Driver{OnStart: func(context.Context, driver.Spec) error { starts++; return errors.New("no") }}
+		broken := errors.New("no")
+		d := &pooltest.Driver{OnStart: func(context.Context, driver.Spec) error { starts++; return broken }}
 		w := open(t, d, pool.Config{Refills: 1, Runtimes: []pool.RuntimeConfig{{MinWarm: 1}}})
 		defer w.close(t)
 		after(time.Minute)
 		if starts < 5 || starts > 12 {
 			t.Errorf("%d starts in a minute", starts)
+		}
+		if !w.Stats().Stocks[0].Failing {
+			t.Error("nothing tells that starts fail")
+		}
+		broken = nil
+		after(time.Minute)
+		if w.Stats().Stocks[0].Failing {
+			t.Error("starts are said to fail that no longer do")
 		}
 	})
 }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"nimbus/internal/config"
+	"nimbus/internal/pool"
+	"nimbus/internal/runtime"
+)
+
+func TestReadyOnlyWhileInstancesCanBeHad(t *testing.T) {
+	t.Parallel()
+	python := runtime.NewSet(runtime.Runtime{Name: "python3.11", Language: runtime.Python, Version: "3.11.2"})
+	p := &program{runtimes: python}
+	has := func(failing bool, states map[pool.State]int) pool.Stats {
+		return pool.Stats{Stocks: []pool.StockStats{{Runtime: "python3.11", States: states, Failing: failing}}}
+	}
+	for _, step := range []struct {
+		what  string
+		stats pool.Stats
+		says  string // "" = ready
+	}{
+		{"before the first blank", has(false, map[pool.State]int{pool.Starting: 2}), "no instance is up yet"},
+		{"when it could not be started", has(true, nil), "no instance can be started"},
+		{"with a blank", has(false, map[pool.State]int{pool.Blank: 1, pool.Starting: 1}), ""},
+		{"when all are replaced", has(false, map[pool.State]int{pool.Starting: 2, pool.Stopping: 5}), ""},
+		{"when the rest still serves", has(true, map[pool.State]int{pool.Leased: 1}), ""},
+		{"when none is left and none can be started", has(true, map[pool.State]int{pool.Stopping: 1}), "the server's log"},
+		{"when it has healed", has(false, map[pool.State]int{pool.Idle: 1}), ""},
+	} {
+		switch err := p.checkInstances(step.stats); {
+		case step.says == "" && err != nil, step.says != "" && (err == nil || !strings.Contains(err.Error(), step.says)):
+			t.Errorf("%s: %v, want %q", step.what, err, step.says)
+		}
+	}
+	onDemand := &program{runtimes: python}
+	onDemand.cfg.Pool.Runtimes = []config.PoolRuntime{{Runtime: "python3", MaxTotal: 1}}
+	if err := onDemand.checkInstances(has(false, nil)); err != nil {
+		t.Errorf("where none are to be kept ahead: %v", err)
+	}
+}
