@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,8 +182,13 @@ func TestADeadBlankIsReplaced(t *testing.T) {
 func TestFailingStartsBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starts := 0 // by one refill at a time
-		broken := errors.New("no")
-		d := &pooltest.Driver{OnStart: func(context.Context, driver.Spec) error { starts++; return broken }}
+		var healed atomic.Bool
+		d := &pooltest.Driver{OnStart: func(context.Context, driver.Spec) error {
+			if starts++; healed.Load() {
+				return nil
+			}
+			return errors.New("no")
+		}}
 		w := open(t, d, pool.Config{Refills: 1, Runtimes: []pool.RuntimeConfig{{MinWarm: 1}}})
 		defer w.close(t)
 		after(time.Minute)
@@ -192,7 +198,7 @@ func TestFailingStartsBackOff(t *testing.T) {
 		if !w.Stats().Stocks[0].Failing {
 			t.Error("nothing tells that starts fail")
 		}
-		broken = nil
+		healed.Store(true)
 		after(time.Minute)
 		if w.Stats().Stocks[0].Failing {
 			t.Error("starts are said to fail that no longer do")
