@@ -45,6 +45,13 @@ func limitCases() []testCase {
 				t.Errorf("%s bytes wait in sockets, %v: %s", outcome.Result, err, outcome.Resp.Message)
 			}
 		}},
+		{"what the machine's root has so much of", func(t *testing.T, s *suite) {
+			for what, n := range call[map[string]int](t, s.claim(t, "deplete"), nil) {
+				if limit := map[string]int{"signals": 1000}[what]; n > limit {
+					t.Errorf("%d of %s, want no more than %d", n, what, limit)
+				}
+			}
+		}},
 		{"a claim changes the memory", func(t *testing.T, s *suite) {
 			code := s.codeOf("allocate")
 			code.Resources.Memory = 512 * nimbus.MiB

@@ -363,3 +363,23 @@ def sockets(event):
         except OSError:
             pass
     return {"found": sorted(set(found)), "interfaces": [name for _, name in socket.if_nameindex()]}
+
+
+def deplete(event):
+    """Takes all it can of what the kernel counts for a machine's root, or the machine; returns how much of each."""
+    import ctypes
+    import signal
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    taken = {"inotify": 0, "aio": 0, "signals": 0}
+    while libc.inotify_init() >= 0:
+        taken["inotify"] += 1
+    if os.uname().machine == "x86_64":
+        context = ctypes.c_long(0)
+        while libc.syscall(206, 1000, ctypes.byref(context)) == 0:  # io_setup
+            taken["aio"] += 1000
+            context.value = 0
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+    while libc.sigqueue(os.getpid(), int(signal.SIGRTMIN), None) == 0:
+        taken["signals"] += 1
+    return taken

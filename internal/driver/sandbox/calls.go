@@ -7,6 +7,7 @@ import "golang.org/x/sys/unix"
 // commonCalls lists the system calls that instances may make on every architecture. Absent, and so refused,
 // is what changes the system or reaches beyond an instance: mounts, namespaces, modules, tracing, keyrings,
 // bpf, io_uring, userfaultfd, file handles, clocks being set, NUMA placement, fanotify, quotas, swap.
+// scarceCalls has more.
 func commonCalls() []uint32 {
 	return []uint32{
 		// Files.
@@ -16,8 +17,7 @@ func commonCalls() []uint32 {
 		unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_FCNTL, unix.SYS_FDATASYNC, unix.SYS_FGETXATTR,
 		unix.SYS_FLISTXATTR, unix.SYS_FLOCK, unix.SYS_FREMOVEXATTR, unix.SYS_FSETXATTR, unix.SYS_FSTAT,
 		unix.SYS_FSTATFS, unix.SYS_FSYNC, unix.SYS_FTRUNCATE, unix.SYS_GETCWD, unix.SYS_GETDENTS64,
-		unix.SYS_GETXATTR, unix.SYS_INOTIFY_ADD_WATCH, unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_RM_WATCH,
-		unix.SYS_LGETXATTR, unix.SYS_LINKAT, unix.SYS_LISTXATTR, unix.SYS_LLISTXATTR,
+		unix.SYS_GETXATTR, unix.SYS_LGETXATTR, unix.SYS_LINKAT, unix.SYS_LISTXATTR, unix.SYS_LLISTXATTR,
 		unix.SYS_LREMOVEXATTR, unix.SYS_LSEEK, unix.SYS_LSETXATTR, unix.SYS_MKDIRAT, unix.SYS_MKNODAT,
 		unix.SYS_NEWFSTATAT, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_PIPE2, unix.SYS_PREAD64,
 		unix.SYS_PREADV, unix.SYS_PREADV2, unix.SYS_PWRITE64, unix.SYS_PWRITEV, unix.SYS_PWRITEV2,
@@ -26,8 +26,6 @@ func commonCalls() []uint32 {
 		unix.SYS_STATFS, unix.SYS_STATX, unix.SYS_SYMLINKAT,
 		unix.SYS_SYNC_FILE_RANGE, unix.SYS_TEE, unix.SYS_TRUNCATE, unix.SYS_UMASK, unix.SYS_UNLINKAT,
 		unix.SYS_UTIMENSAT, unix.SYS_VMSPLICE, unix.SYS_WRITE, unix.SYS_WRITEV,
-		unix.SYS_IO_CANCEL, unix.SYS_IO_DESTROY, unix.SYS_IO_GETEVENTS, unix.SYS_IO_PGETEVENTS,
-		unix.SYS_IO_SETUP, unix.SYS_IO_SUBMIT,
 		// Waiting.
 		unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2,
 		unix.SYS_EVENTFD2, unix.SYS_PPOLL, unix.SYS_PSELECT6, unix.SYS_SIGNALFD4, unix.SYS_TIMERFD_CREATE,
@@ -52,13 +50,12 @@ func commonCalls() []uint32 {
 		unix.SYS_SETFSUID, unix.SYS_SETGID, unix.SYS_SETGROUPS, unix.SYS_SETPGID, unix.SYS_SETPRIORITY,
 		unix.SYS_SETREGID, unix.SYS_SETRESGID, unix.SYS_SETRESUID, unix.SYS_SETREUID, unix.SYS_SETRLIMIT,
 		unix.SYS_SETSID, unix.SYS_SETUID, unix.SYS_SET_TID_ADDRESS, unix.SYS_WAIT4, unix.SYS_WAITID,
-		// Synchronisation, System V and POSIX queues: in an IPC namespace of the instance's own.
+		// Synchronisation, and System V's ways: in an IPC namespace of the instance's own.
 		unix.SYS_FUTEX, unix.SYS_FUTEX_REQUEUE, unix.SYS_FUTEX_WAIT, unix.SYS_FUTEX_WAITV,
-		unix.SYS_FUTEX_WAKE, unix.SYS_GET_ROBUST_LIST, unix.SYS_SET_ROBUST_LIST, unix.SYS_MQ_GETSETATTR,
-		unix.SYS_MQ_NOTIFY, unix.SYS_MQ_OPEN, unix.SYS_MQ_TIMEDRECEIVE, unix.SYS_MQ_TIMEDSEND,
-		unix.SYS_MQ_UNLINK, unix.SYS_MSGCTL, unix.SYS_MSGGET, unix.SYS_MSGRCV, unix.SYS_MSGSND,
-		unix.SYS_SEMCTL, unix.SYS_SEMGET, unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, unix.SYS_SHMAT,
-		unix.SYS_SHMCTL, unix.SYS_SHMDT, unix.SYS_SHMGET,
+		unix.SYS_FUTEX_WAKE, unix.SYS_GET_ROBUST_LIST, unix.SYS_SET_ROBUST_LIST, unix.SYS_MSGCTL,
+		unix.SYS_MSGGET, unix.SYS_MSGRCV, unix.SYS_MSGSND, unix.SYS_SEMCTL, unix.SYS_SEMGET,
+		unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, unix.SYS_SHMAT, unix.SYS_SHMCTL, unix.SYS_SHMDT,
+		unix.SYS_SHMGET,
 		// Signals.
 		unix.SYS_KILL, unix.SYS_RESTART_SYSCALL, unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPENDING,
 		unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_SIGRETURN, unix.SYS_RT_SIGSUSPEND,
@@ -83,3 +80,12 @@ func commonCalls() []uint32 {
 // flushCalls lists the system calls that write out what all of a machine, or a file system that is shared with
 // it, has not written yet. An instance has only memory to write to: there is nothing of its own to flush.
 func flushCalls() []uint32 { return []uint32{unix.SYS_SYNC, unix.SYS_SYNCFS} }
+
+// scarceCalls lists the ways to what the kernel has only so much of for the whole machine, or for its root, to
+// whom it counts what is used in the user namespaces root has made: a hundred inotify instances, say. They
+// are answered as by a kernel without them, so that programs fall back.
+func scarceCalls() []uint32 {
+	return []uint32{
+		unix.SYS_INOTIFY_INIT1, unix.SYS_IO_SETUP, unix.SYS_MQ_OPEN,
+	}
+}

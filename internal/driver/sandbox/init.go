@@ -160,8 +160,9 @@ func restrict(hostname string) error {
 		{unix.RLIMIT_CORE, 1}, // a program that core dumps are piped to is started in spite of a 0, but not of a 1
 		{unix.RLIMIT_NOFILE, 1024},
 		{unix.RLIMIT_MEMLOCK, 64 << 10},
-		{unix.RLIMIT_MSGQUEUE, 64 << 10},
-		{unix.RLIMIT_RTPRIO, 0}, // whatever the server may
+		{unix.RLIMIT_MSGQUEUE, 0},
+		{unix.RLIMIT_SIGPENDING, 256}, // all that instances have queued counts as root's, who has a hundred thousand
+		{unix.RLIMIT_RTPRIO, 0},       // whatever the server may
 		{unix.RLIMIT_NICE, 0},
 	} {
 		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.limit, Max: l.limit}); err != nil {

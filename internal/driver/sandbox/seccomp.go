@@ -128,6 +128,9 @@ func decisions() []span {
 	for _, n := range flushCalls() {
 		answers[n] = nothingToDo
 	}
+	for _, n := range scarceCalls() {
+		answers[n] = unknown
+	}
 	spans := []span{{first: 0, answer: refuse}}
 	add := func(first, answer uint32) {
 		if last := &spans[len(spans)-1]; last.first == first {

@@ -93,6 +93,10 @@ func TestFilter(t *testing.T) {
 		{"unix socket pair", unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX}, retAllow},
 		{"vsock pair", unix.SYS_SOCKETPAIR, []uint64{unix.AF_VSOCK}, noSuchFamily},
 		{"TIPC socket pair", unix.SYS_SOCKETPAIR, []uint64{unix.AF_TIPC}, noSuchFamily},
+		{"inotify_init1", unix.SYS_INOTIFY_INIT1, nil, unknown},
+		{"io_setup", unix.SYS_IO_SETUP, nil, unknown},
+		{"mq_open", unix.SYS_MQ_OPEN, nil, unknown},
+		{"mq_unlink", unix.SYS_MQ_UNLINK, nil, refuse},
 		{"sync", unix.SYS_SYNC, nil, nothingToDo},
 		{"syncfs", unix.SYS_SYNCFS, nil, nothingToDo},
 		{"fsync", unix.SYS_FSYNC, nil, retAllow},
@@ -137,6 +141,8 @@ func TestFilterDecidesEveryNumber(t *testing.T) {
 			want = retAllow
 		case slices.Contains(flushCalls(), n):
 			want = nothingToDo
+		case slices.Contains(scarceCalls(), n):
+			want = unknown
 		}
 		if got := verdict(t, auditArch, n); got != want {
 			t.Errorf("call %d: %#x, want %#x", n, got, want)
