@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -34,13 +35,13 @@ func (c *cli) explain(err error) string {
 
 func explainUnreachable(err *client.UnreachableError) string {
 	cause := innermost(err.Err)
-	switch text := cause.Error(); {
+	switch {
 	case errors.Is(cause, syscall.ECONNREFUSED) && isLoopback(err.Server):
 		return fmt.Sprintf("cannot reach %s: connection refused; start it with `nimbus serve`", err.Server)
-	case strings.Contains(text, "server gave HTTP response to HTTPS client"):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Sprintf("cannot reach %s: it does not speak TLS; use http:// instead", err.Server)
 	default:
-		return fmt.Sprintf("cannot reach %s: %s; name the server with --server or NIMBUS_SERVER", err.Server, text)
+		return fmt.Sprintf("cannot reach %s: %s; name the server with --server or NIMBUS_SERVER", err.Server, cause)
 	}
 }
 
