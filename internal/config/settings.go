@@ -69,7 +69,7 @@ func poolSettings() []setting {
 			"Instances kept ready, by runtime: min_warm at any price, target_warm while nothing else is to be done, max_total at most. "+
 				"Left out, they are 2, 5 and 1000, or as near as the others allow."),
 		newSetting("scheduler.queue_size", "2048", count(1, 1_000_000, func(c *Config) *int { return &c.Scheduler.QueueSize }),
-			"Calls that may wait for an instance, all functions together."),
+			"Calls that may wait for an instance, all functions together; those of one may fill half of it."),
 		newSetting("scheduler.default_timeout", "30s", duration(time.Second, day, func(c *Config) *time.Duration { return &c.Limits.Timeout }),
 			"How long a call may take when its function does not say."),
 	}
