@@ -21,7 +21,8 @@ func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// Restore hands a backup to the running installation, which takes it at its next start.
+// Restore hands a backup to the running installation, which goes on with it once running calls have
+// ended: Health.StartedAt is another then.
 func (c *Client) Restore(ctx context.Context, backup io.Reader) error {
 	return c.do(ctx, call{method: http.MethodPost, segments: []string{"restore"},
 		body: backup, contentType: "application/octet-stream"}, nil, nil)

@@ -85,7 +85,7 @@ type Driver interface {
 	Probe(ctx context.Context) driver.Report
 }
 
-// Archive copies the whole installation out, and stages a copy to be taken at the next start.
+// Archive copies the whole installation out, and stages a copy that the server goes on with.
 type Archive interface {
 	Backup(ctx context.Context, p nimbus.Principal, w io.Writer) error
 	Restore(ctx context.Context, p nimbus.Principal, r io.Reader) error

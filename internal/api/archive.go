@@ -50,7 +50,7 @@ func (d *download) Write(p []byte) (int, error) {
 
 // restoreJSON says what becomes of an accepted backup.
 type restoreJSON struct {
-	Status string `json:"status" enum:"staged" doc:"It takes the installation's place at the next start."`
+	Status string `json:"status" enum:"staged" doc:"It takes the installation's place once running calls have ended."`
 }
 
 func (a *api) restore(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {

@@ -186,9 +186,10 @@ func (a *api) serverOperations(reg huma.Registry) []operation {
 	}, {
 		doc: huma.Operation{
 			OperationID: "restore", Method: http.MethodPost, Path: "/api/v1/restore", Tags: []string{tagServer},
-			Summary:     "Hand in a backup, to be taken at the next start",
+			Summary:     "Replace the installation by a backup",
+			Description: "All of it is checked before anything changes. Then running calls end, and new ones wait until the server goes on with it.",
 			RequestBody: &huma.RequestBody{Required: true, Description: "A backup.", Content: content(mediaBytes, bytes)},
-			Responses:   answers(reg, http.StatusAccepted, jsonAnswer[restoreJSON](reg, "It is whole, and waits for the next start."), writing()...),
+			Responses:   answers(reg, http.StatusAccepted, jsonAnswer[restoreJSON](reg, "It is whole; started_at of /health changes when the server has taken it."), writing()...),
 		},
 		handle: a.restore,
 	}, {
