@@ -345,24 +345,19 @@ def hoard(event):
 
 
 def sockets(event):
-    """Tries pairs of every family and netlink's protocols; returns what the kernel did not refuse for that."""
+    """Tries sockets and pairs of every family; returns those that the kernel knows."""
     import ctypes
     import errno
 
-    libc, fds, found = ctypes.CDLL(None, use_errno=True), (ctypes.c_int * 2)(), []
+    libc, fds, found = ctypes.CDLL(None, use_errno=True), (ctypes.c_int * 2)(), set()
     for family in range(46):
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
-            if libc.socketpair(family, kind, 0, fds) == 0:
-                found.append("pair of family %d" % family)
-            elif ctypes.get_errno() != errno.EAFNOSUPPORT:
-                found.append("pair of family %d: %s" % (family, errno.errorcode[ctypes.get_errno()]))
-    for protocol in range(23):
-        try:
-            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol).close()
-            found.append("netlink %d" % protocol)
-        except OSError:
-            pass
-    return {"found": sorted(set(found)), "interfaces": [name for _, name in socket.if_nameindex()]}
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+            for what, made in ("socket", libc.socket(family, kind, 0)), ("pair", libc.socketpair(family, kind, 0, fds)):
+                if made >= 0 or ctypes.get_errno() != errno.EAFNOSUPPORT:
+                    found.add("%s of family %d" % (what, family))
+    with socket.create_server(("localhost", 0)) as server:
+        socket.create_connection(("localhost", server.getsockname()[1])).close()  # resolving needs no netlink
+    return sorted(found)
 
 
 def deplete(event):
