@@ -156,6 +156,10 @@ func isolationCases() []testCase {
 					t.Errorf("%s is %q, want %q", name, lines[name], want)
 				}
 			}
+			// 0 would start the program that the host pipes dumps to.
+			if got := call[[]int](t, s.claim(t, "lower_cores"), nil); !slices.Equal(got, []int{1, 1}) {
+				t.Errorf("lowered, the limit of cores is %v", got)
+			}
 		}},
 		{"a call inherits no descriptors", func(t *testing.T, s *suite) {
 			f := call[facts](t, s.claim(t, "facts"), nil)

@@ -36,19 +36,19 @@ func commonCalls() []uint32 {
 		unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MSEAL, unix.SYS_MSYNC, unix.SYS_MUNLOCK,
 		unix.SYS_MUNLOCKALL, unix.SYS_MUNMAP, unix.SYS_PKEY_ALLOC, unix.SYS_PKEY_FREE,
 		unix.SYS_PKEY_MPROTECT, unix.SYS_REMAP_FILE_PAGES,
-		// Processes and threads. clone is decided by its flags.
+		// Processes and threads. clone is decided by its flags, a change of a limit by which it is.
 		unix.SYS_CAPGET, unix.SYS_CAPSET, unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_EXIT,
 		unix.SYS_EXIT_GROUP, unix.SYS_GETCPU, unix.SYS_GETEGID, unix.SYS_GETEUID, unix.SYS_GETGID,
 		unix.SYS_GETGROUPS, unix.SYS_GETPGID, unix.SYS_GETPID, unix.SYS_GETPPID, unix.SYS_GETPRIORITY,
 		unix.SYS_GETRESGID, unix.SYS_GETRESUID, unix.SYS_GETRLIMIT, unix.SYS_GETRUSAGE, unix.SYS_GETSID,
 		unix.SYS_GETTID, unix.SYS_GETUID, unix.SYS_IOPRIO_GET, unix.SYS_IOPRIO_SET, unix.SYS_PIDFD_OPEN,
-		unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_PRCTL, unix.SYS_PRLIMIT64, unix.SYS_RSEQ,
+		unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_PRCTL, unix.SYS_RSEQ,
 		unix.SYS_SCHED_GETAFFINITY, unix.SYS_SCHED_GETATTR, unix.SYS_SCHED_GETPARAM,
 		unix.SYS_SCHED_GETSCHEDULER, unix.SYS_SCHED_GET_PRIORITY_MAX, unix.SYS_SCHED_GET_PRIORITY_MIN,
 		unix.SYS_SCHED_RR_GET_INTERVAL, unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_SETATTR,
 		unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_YIELD, unix.SYS_SETFSGID,
 		unix.SYS_SETFSUID, unix.SYS_SETGID, unix.SYS_SETGROUPS, unix.SYS_SETPGID, unix.SYS_SETPRIORITY,
-		unix.SYS_SETREGID, unix.SYS_SETRESGID, unix.SYS_SETRESUID, unix.SYS_SETREUID, unix.SYS_SETRLIMIT,
+		unix.SYS_SETREGID, unix.SYS_SETRESGID, unix.SYS_SETRESUID, unix.SYS_SETREUID,
 		unix.SYS_SETSID, unix.SYS_SETUID, unix.SYS_SET_TID_ADDRESS, unix.SYS_WAIT4, unix.SYS_WAITID,
 		// Synchronisation, and System V's ways: in an IPC namespace of the instance's own.
 		unix.SYS_FUTEX, unix.SYS_FUTEX_REQUEUE, unix.SYS_FUTEX_WAIT, unix.SYS_FUTEX_WAITV,

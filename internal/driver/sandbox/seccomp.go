@@ -31,6 +31,7 @@ const (
 	offArch   = 4
 	offArg0   = 16
 	offArg1   = 24
+	offArg2   = 32
 )
 
 // namespaceFlags are the CLONE_NEW* bits of clone(2).
@@ -94,6 +95,22 @@ func argumentRules() []bpf.Instruction {
 			bpf.LoadAbsolute{Off: offArg0, Size: 4},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_UNIX, SkipTrue: 1},
 			bpf.RetConstant{Val: noSuchFamily},
+			bpf.RetConstant{Val: retAllow}),
+		// Cores are limited to 1 byte, which a program that they are piped to is not started for; for 0 it is, on
+		// the host and as root.
+		rule(unix.SYS_SETRLIMIT,
+			bpf.LoadAbsolute{Off: offArg0, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.RLIMIT_CORE, SkipTrue: 1},
+			bpf.RetConstant{Val: retAllow},
+			bpf.RetConstant{Val: nothingToDo}),
+		rule(unix.SYS_PRLIMIT64,
+			bpf.LoadAbsolute{Off: offArg1, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.RLIMIT_CORE, SkipTrue: 5},
+			bpf.LoadAbsolute{Off: offArg2, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipTrue: 2},
+			bpf.LoadAbsolute{Off: offArg2 + 4, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, // asks only
+			bpf.RetConstant{Val: nothingToDo},
 			bpf.RetConstant{Val: retAllow}),
 		// Typing into a terminal from outside of it.
 		rule(unix.SYS_IOCTL,

@@ -104,6 +104,12 @@ func TestFilter(t *testing.T) {
 		{"ioctl", unix.SYS_IOCTL, []uint64{1, unix.TCGETS}, retAllow},
 		{"typing into a terminal", unix.SYS_IOCTL, []uint64{1, unix.TIOCSTI}, refuse},
 		{"typing with upper bits set", unix.SYS_IOCTL, []uint64{1, unix.TIOCSTI | 1<<32}, refuse},
+		{"setrlimit of files", unix.SYS_SETRLIMIT, []uint64{unix.RLIMIT_NOFILE, 1}, retAllow},
+		{"setrlimit of cores", unix.SYS_SETRLIMIT, []uint64{unix.RLIMIT_CORE, 1}, nothingToDo},
+		{"prlimit of files", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_NOFILE, 1}, retAllow},
+		{"prlimit of cores", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 1}, nothingToDo},
+		{"prlimit of cores from a high address", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 1 << 32}, nothingToDo},
+		{"prlimit that asks for cores", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 0, 1}, retAllow},
 		{"of tomorrow", lastKnown + 1, nil, unknown},
 		{"of x32", 1 << 30, nil, unknown},
 		{"the largest number", ^uint32(0), nil, unknown},
@@ -121,7 +127,7 @@ func TestFilter(t *testing.T) {
 func TestFilterDecidesEveryNumber(t *testing.T) {
 	t.Parallel()
 	byArgument := map[uint32]bool{unix.SYS_CLONE: true, unix.SYS_CLONE3: true, unix.SYS_SOCKET: true,
-		unix.SYS_SOCKETPAIR: true, unix.SYS_IOCTL: true}
+		unix.SYS_SOCKETPAIR: true, unix.SYS_IOCTL: true, unix.SYS_SETRLIMIT: true, unix.SYS_PRLIMIT64: true}
 	allowed := make(map[uint32]bool)
 	for _, n := range append(commonCalls(), archCalls()...) {
 		if allowed[n] || byArgument[n] {
