@@ -123,12 +123,26 @@ func (p *program) wire() error {
 	p.funcs = function.New(control, builder, p.runtimes, map[string]function.Prober{p.driver.Name(): p.driver}, p.invokes,
 		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions, Log: p.log})
 	p.keys = auth.New(control, auth.Config{})
-	archive := backup.New(p.store, control, blobs, backup.Config{DataDir: p.data.path, Version: buildVersion(), Log: p.log,
+	archive := backup.New(recordedStore{p.store, p.invokes}, control, blobs, backup.Config{DataDir: p.data.path, Version: buildVersion(), Log: p.log,
 		RestoreStores: sqlite.Restore, OpenBlobs: func(path string) (blob.Store, error) { return dir.Open(path) },
 		Staged: func() { p.restored <- struct{}{} }})
 	p.watch()
 	p.wireHTTP(archive)
 	return nil
+}
+
+// recordedStore is the store with the records of every call that has ended.
+type recordedStore struct {
+	*sqlite.Store
+	invokes *invoke.Service
+}
+
+// Snapshot implements store.Snapshotter.
+func (s recordedStore) Snapshot(ctx context.Context, dir string) error {
+	if err := s.invokes.Flush(ctx); err != nil {
+		return err
+	}
+	return s.Store.Snapshot(ctx, dir)
 }
 
 func (p *program) wireHTTP(archive api.Archive) {

@@ -21,6 +21,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/blob"
+	"nimbus/internal/store"
 )
 
 // Format is the version of the stream's layout.
@@ -38,11 +39,6 @@ type Manifest struct {
 	Format    int       `json:"format"`
 	Nimbus    string    `json:"nimbus"` // the version that wrote it
 	CreatedAt time.Time `json:"created_at"`
-}
-
-// Snapshotter copies the stores while they are used (store.Snapshotter).
-type Snapshotter interface {
-	Snapshot(ctx context.Context, dir string) error
 }
 
 // Packages tells which packages the control data refers to (store.Functions).
@@ -66,7 +62,7 @@ type Config struct {
 
 // Service writes and stages backups. Safe for concurrent use.
 type Service struct {
-	stores   Snapshotter
+	stores   store.Snapshotter
 	packages Packages
 	blobs    blob.Store
 	cfg      Config
@@ -74,7 +70,7 @@ type Service struct {
 }
 
 // New returns a Service.
-func New(stores Snapshotter, packages Packages, blobs blob.Store, cfg Config) *Service {
+func New(stores store.Snapshotter, packages Packages, blobs blob.Store, cfg Config) *Service {
 	return &Service{stores: stores, packages: packages, blobs: blobs, cfg: cfg, staging: make(chan struct{}, 1)}
 }
 

@@ -3,6 +3,7 @@ package invoke
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,14 @@ import (
 	"nimbus"
 	"nimbus/internal/store"
 )
+
+// Flush writes the records of the calls that have ended, and returns once they are in the store.
+func (s *Service) Flush(ctx context.Context) error {
+	if err := s.recorder.flush(ctx); err != nil {
+		return fmt.Errorf("write records: %w", err)
+	}
+	return nil
+}
 
 // Get returns the record of an invocation, also of one that waits, runs, or is not written yet.
 func (s *Service) Get(ctx context.Context, p nimbus.Principal, id nimbus.ID) (*nimbus.Invocation, error) {

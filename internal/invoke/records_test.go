@@ -45,6 +45,23 @@ func TestTheLastRecordsAreWritten(t *testing.T) {
 	}
 }
 
+func TestFlushWritesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := open(t, &pooltest.Driver{}, invoke.Config{FlushEvery: time.Hour})
+	w.define("f", nil)
+	for range 3 {
+		w.call(t, "f", "1")
+	}
+	if err := w.Flush(t.Context()); err != nil || w.records.count() != 3 {
+		t.Errorf("%d records were written, %v", w.records.count(), err)
+	}
+	w.call(t, "f", "1")
+	w.records.fail(errors.New("disk full"))
+	if err := w.Flush(t.Context()); err == nil {
+		t.Error("what could not be written was said to be")
+	}
+}
+
 func TestRecordsOutliveAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := open(t, &pooltest.Driver{}, invoke.Config{Buffer: 20})
