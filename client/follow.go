@@ -71,6 +71,7 @@ func (f *follower) connect(ctx context.Context, yield func(LogLine) bool) (seen 
 	r.header = http.Header{"Accept": {"text/event-stream"}}
 	if f.lastID != "" {
 		r.query.Del("cursor")
+		r.query.Del("tail")
 		r.header["Last-Event-Id"] = []string{f.lastID}
 	}
 	res, err := f.client.open(ctx, r)

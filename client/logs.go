@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type LogQuery struct {
 	Since      time.Time
 	Until      time.Time // not for FollowLogs
 	Limit      int       // 0 = the server's
+	Tail       int       // begin with the last so many lines, at most 1000; 0 = with the first. Not with Cursor
 	Cursor     string
 }
 
@@ -37,7 +39,9 @@ func (c *Client) Logs(ctx context.Context, function string, q LogQuery) (*List[L
 // AllLogs yields every line that q selects, page by page. It ends with the first error.
 func (c *Client) AllLogs(ctx context.Context, function string, q LogQuery) iter.Seq2[LogLine, error] {
 	return pages(func(cursor string) (*List[LogLine], error) {
-		q.Cursor = cursor
+		if q.Cursor = cursor; cursor != "" {
+			q.Tail = 0 // the first page began there
+		}
 		return c.Logs(ctx, function, q)
 	}, q.Cursor)
 }
@@ -48,6 +52,9 @@ func logsCall(function string, q LogQuery) call {
 	setTime(query, "since", q.Since)
 	setTime(query, "until", q.Until)
 	setPage(query, q.Limit, q.Cursor)
+	if q.Tail != 0 {
+		query.Set("tail", strconv.Itoa(q.Tail))
+	}
 	return call{method: http.MethodGet, segments: []string{"functions", function, "logs"}, query: query}
 }
 

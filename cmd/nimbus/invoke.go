@@ -123,13 +123,13 @@ func (c *cli) outcome(call calling, result *client.InvokeResult, printed error) 
 		if failed || call.showLog {
 			for _, line := range result.Logs {
 				if !failed || line != failure(result) { // which the last line says
-					fmt.Fprintln(c.err, line)
+					fmt.Fprintln(c.err, foreign(c.err, line))
 				}
 			}
 		}
 		if failed {
 			fmt.Fprintf(c.err, "nimbus: %s failed: %s (status %d, request %s)\n",
-				call.function, failure(result), result.StatusCode, result.RequestID)
+				call.function, foreign(c.err, failure(result)), result.StatusCode, result.RequestID)
 		}
 	}
 	if failed {

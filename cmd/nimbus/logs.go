@@ -11,6 +11,9 @@ import (
 	"nimbus/client"
 )
 
+// maxTail is what the server takes.
+const maxTail = 1000
+
 func newLogsCommand(c *cli) *cobra.Command {
 	var q client.LogQuery
 	var since, until moment
@@ -21,7 +24,7 @@ func newLogsCommand(c *cli) *cobra.Command {
 		Short: "Show what a function printed",
 		Long: "Show what a function printed, oldest first: every line, or those of a time or of one invocation.\n" +
 			"With -o json each line is one line of JSON. A follower reconnects by itself.",
-		Example:           "nimbus logs hello-python -f\nnimbus logs hello-python --since 5m",
+		Example:           "nimbus logs hello-python -f --tail 10\nnimbus logs hello-python --since 5m",
 		Args:              arguments("NAME"),
 		ValidArgsFunction: c.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -29,6 +32,9 @@ func newLogsCommand(c *cli) *cobra.Command {
 			q.Since, q.Until = since.before(now), until.before(now)
 			if follow && !q.Until.IsZero() {
 				return usagef("--follow and --until exclude each other")
+			}
+			if cmd.Flags().Changed("tail") && (q.Tail < 1 || q.Tail > maxTail) {
+				return usagef("--tail must be 1 to %d", maxTail)
 			}
 			if cmd.Flags().Changed("limit") && limit < 1 {
 				return usagef("--limit must be at least 1")
@@ -48,6 +54,7 @@ func newLogsCommand(c *cli) *cobra.Command {
 	cmd.Flags().Var(&since, "since", "only lines since: a duration such as 5m, or a time")
 	cmd.Flags().Var(&until, "until", "only lines until: a duration such as 5m, or a time")
 	cmd.Flags().StringVar(&q.Invocation, "invocation", "", "only the lines of this invocation")
+	cmd.Flags().IntVar(&q.Tail, "tail", 0, "begin with the last so many lines; default with the first")
 	cmd.Flags().IntVar(&limit, "limit", 0, "stop after so many lines; 0 = never")
 	return cmd
 }
@@ -70,7 +77,7 @@ func (c *cli) storedLogs(ctx context.Context, api *client.Client, function strin
 					return
 				}
 			}
-			if q.Cursor = page.NextCursor; q.Cursor == "" {
+			if q.Cursor, q.Tail = page.NextCursor, 0; q.Cursor == "" {
 				return
 			}
 		}
@@ -102,7 +109,7 @@ func (c *cli) printLog(line client.LogLine) error {
 		text += " [cut]"
 	}
 	_, err := fmt.Fprintf(c.out, "%s %-8s %-8s %s\n", line.Time.Local().Format("2006-01-02 15:04:05.000"),
-		shortID(line.InvocationID), line.Stream, text)
+		shortID(line.InvocationID), line.Stream, foreign(c.out, text))
 	return err
 }
 

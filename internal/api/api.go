@@ -71,6 +71,7 @@ type Keys interface {
 // Logs shows what functions printed.
 type Logs interface {
 	Query(ctx context.Context, q obs.LogQuery) (nimbus.List[obs.LogLine], error)
+	Tail(ctx context.Context, q obs.LogQuery) (cursor string, err error)
 	Follow(ctx context.Context, q obs.LogQuery) iter.Seq2[obs.LogLine, error]
 }
 

@@ -206,6 +206,10 @@ func (f logs) Query(_ context.Context, q obs.LogQuery) (nimbus.List[obs.LogLine]
 	return nimbus.List[obs.LogLine]{Items: []obs.LogLine{testLine("one"), testLine("two")}, Next: "9"}, f.err
 }
 
+func (f logs) Tail(_ context.Context, q obs.LogQuery) (string, error) {
+	return fmt.Sprint("last-", q.Limit), f.err
+}
+
 func (f logs) Follow(ctx context.Context, q obs.LogQuery) iter.Seq2[obs.LogLine, error] {
 	f.logs = q
 	return f.follow(ctx)

@@ -166,8 +166,8 @@ func TestInvokeStreamedErrors(t *testing.T) {
 // followed follows the logs until the answer ends.
 func followed(ctx context.Context, t *testing.T, f *fakes, stopping chan struct{}) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/functions/hello/logs?follow=true", nil)
-	r.Header.Set("Last-Event-ID", "7")
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/functions/hello/logs?follow=true&tail=5", nil)
+	r.Header.Set("Last-Event-ID", "7") // it goes on, whatever it began with
 	w := httptest.NewRecorder()
 	newServer(t, f, transport.Anyone{}, stopping).ServeHTTP(w, r)
 	return w

@@ -88,7 +88,28 @@ func (a *api) logQuery(r *http.Request, p nimbus.Principal) (obs.LogQuery, error
 		return q, err
 	}
 	q.Function = f.ID
-	return q, nil
+	return q, a.startAtTail(r, &q)
+}
+
+// startAtTail has a query begin with the last lines, if that is asked for. A stream that goes on after an
+// interruption has had them.
+func (a *api) startAtTail(r *http.Request, q *obs.LogQuery) error {
+	n, err := countOf(r, "tail", obs.MaxLogLimit)
+	if err != nil || n == 0 {
+		return err
+	}
+	if r.URL.Query().Has("cursor") {
+		var invalid nimbus.Invalid
+		invalid.Add("tail", "can't be given together with cursor")
+		return invalid.Err()
+	}
+	if q.Cursor != "" {
+		return nil
+	}
+	last := *q
+	last.Limit = n
+	q.Cursor, err = a.Logs.Tail(r.Context(), last)
+	return err
 }
 
 // followLogs sends lines as Server-Sent Events until the client goes or the server stops.

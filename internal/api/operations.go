@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"nimbus"
+	"nimbus/internal/obs"
 )
 
 // The groups of operations.
@@ -89,6 +90,7 @@ func (a *api) functionOperations(reg huma.Registry) []operation {
 			Parameters: slices.Concat(one, []*huma.Param{
 				queryParam("invocation", "Only lines of the invocation with this id.", text()),
 				queryParam("follow", "Stay, and send lines as they are printed.", boolean()),
+				queryParam("tail", "Begin with the last so many lines. Not with cursor.", count(obs.MaxLogLimit)),
 			}, periodParams(), pageParams()),
 			Responses: answers(reg, http.StatusOK, withEvents(jsonAnswer[listJSON[logLineJSON]](reg, "One page, or the stream of lines.")),
 				refusals(nimbus.CodeNotFound)...),

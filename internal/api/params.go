@@ -29,6 +29,12 @@ func text() *huma.Schema { return &huma.Schema{Type: huma.TypeString} }
 
 func boolean() *huma.Schema { return &huma.Schema{Type: huma.TypeBoolean, Default: false} }
 
+// count is a whole number from 1 to most.
+func count(most int) *huma.Schema {
+	low, high := 1.0, float64(most)
+	return &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}
+}
+
 func oneOf[T ~string](values []T) *huma.Schema {
 	s := text()
 	for _, v := range values {
@@ -47,8 +53,8 @@ func namespaceParams() []*huma.Param {
 
 // pageParams choose a part of a list.
 func pageParams() []*huma.Param {
-	low, high := 1.0, float64(nimbus.MaxPageLimit)
-	limit := &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high, Default: nimbus.DefaultPageLimit}
+	limit := count(nimbus.MaxPageLimit)
+	limit.Default = nimbus.DefaultPageLimit
 	return []*huma.Param{
 		queryParam("limit", "How many items at most.", limit),
 		queryParam("cursor", "The next_cursor of the answer before.", text()),
@@ -81,16 +87,26 @@ func namespaceOf(r *http.Request) (string, error) {
 func pageOf(r *http.Request) (nimbus.Page, error) {
 	query := r.URL.Query()
 	page := nimbus.Page{Cursor: query.Get("cursor")}
-	if limit := query.Get("limit"); limit != "" {
-		n, err := strconv.Atoi(limit)
-		if err != nil || n < 1 || n > nimbus.MaxPageLimit {
-			var invalid nimbus.Invalid
-			invalid.Add("limit", "must be a whole number from 1 to %d", nimbus.MaxPageLimit)
-			return page, invalid.Err()
-		}
-		page.Limit = n
+	var err error
+	if page.Limit, err = countOf(r, "limit", nimbus.MaxPageLimit); err != nil {
+		return page, err
 	}
 	return page.Checked()
+}
+
+// countOf returns a parameter that is a whole number from 1 to most, 0 when it isn't given.
+func countOf(r *http.Request, name string, most int) (int, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		var invalid nimbus.Invalid
+		invalid.Add(name, "must be a whole number from 1 to %d", most)
+		return 0, invalid.Err()
+	}
+	return n, nil
 }
 
 // period is a span of time; a zero end is open.

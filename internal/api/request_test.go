@@ -82,6 +82,20 @@ func TestFollowedLogsHaveNoEnd(t *testing.T) {
 	}
 }
 
+func TestLogsBeginWithTheLastLines(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	if w := (request{method: "GET", path: "/api/v1/functions/a/logs?tail=1000"}).send(t, f); w.Code != 200 || f.logs.Cursor != "last-1000" {
+		t.Errorf("%d %s, from %q", w.Code, w.Body, f.logs.Cursor)
+	}
+	for _, query := range []string{"tail=0", "tail=1001", "tail=x", "tail=3&cursor=7"} {
+		w := request{method: "GET", path: "/api/v1/functions/a/logs?" + query}.send(t, &fakes{})
+		if d := problemOf(t, w); len(d.Errors) != 1 || d.Errors[0].Field != "tail" {
+			t.Errorf("%s: %+v", query, d)
+		}
+	}
+}
+
 func TestPeriod(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodGet, "/?since=90s&until=2026-11-20T09:30:00%2B01:00", nil)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 
 	"nimbus"
 )
@@ -33,42 +32,44 @@ func (s *LogStore) Query(ctx context.Context, q LogQuery) (nimbus.List[LogLine],
 	return list, nil
 }
 
-// Tail returns the last q.Limit lines that q selects, oldest first. A cursor makes no difference.
-func (s *LogStore) Tail(ctx context.Context, q LogQuery) ([]LogLine, error) {
+// Tail returns the LogQuery.Cursor from which the last q.Limit lines that q selects follow, "" when it selects
+// none. A cursor in q makes no difference.
+func (s *LogStore) Tail(ctx context.Context, q LogQuery) (cursor string, err error) {
 	q.Cursor = ""
 	if _, err := q.start(); err != nil {
-		return nil, err
+		return "", err
 	}
 	v, err := s.view(ctx, s.function(q.Function))
 	if errors.Is(err, errLogDeleted) {
-		return nil, nil
+		return "", nil
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	var newestFirst []LogLine
-	prepend := func(lines []LogLine) (enough bool) {
-		slices.Reverse(lines)
-		newestFirst = append(newestFirst, lines[:min(len(lines), q.Limit-len(newestFirst))]...)
-		return len(newestFirst) == q.Limit
+	missing := q.Limit
+	count := func(lines []LogLine) (enough bool) {
+		if len(lines) > 0 {
+			n := min(missing, len(lines))
+			cursor, missing = cursorOf(lines[len(lines)-n].Seq), missing-n
+		}
+		return missing == 0
 	}
 	last := selection{q: &q, limit: math.MaxInt}
 	last.addTail(&v)
-	enough := prepend(last.lines)
+	enough := count(last.lines)
 	for i := len(v.segments) - 1; i >= 0 && !enough; i-- {
 		for c, err := range v.chunks(ctx, i, &q, 0, backward) {
 			if err != nil {
-				return nil, err
+				return "", err
 			}
 			part := selection{q: &q, limit: math.MaxInt}
 			s.addChunk(&part, &v, c)
-			if enough = prepend(part.lines); enough {
+			if enough = count(part.lines); enough {
 				break
 			}
 		}
 	}
-	slices.Reverse(newestFirst)
-	return newestFirst, nil
+	return cursor, nil
 }
 
 // find selects lines numbered from or above, up to q.Limit.

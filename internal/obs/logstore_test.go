@@ -83,6 +83,20 @@ func (l *logs) all(q LogQuery) []LogLine {
 	}
 }
 
+// tail is the last lines a query selects.
+func (l *logs) tail(q LogQuery) []LogLine {
+	l.t.Helper()
+	cursor, err := l.Tail(l.t.Context(), q)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if cursor == "" {
+		return nil
+	}
+	q.Cursor = cursor
+	return l.query(q).Items
+}
+
 func (l *logs) dropped() string {
 	l.t.Helper()
 	for line := range strings.SplitSeq(scrape(l.t, l.metrics), "\n") {
@@ -198,17 +212,10 @@ func TestLogQuerySelects(t *testing.T) {
 				t.Error("the last page has a next one")
 			}
 			for _, limit := range []int{1, 10, 999} {
-				tail, err := l.Tail(t.Context(), LogQuery{Function: id, Limit: limit})
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantTexts(t, tail, lines-limit, lines)
+				wantTexts(t, l.tail(LogQuery{Function: id, Limit: limit}), lines-limit, lines)
 			}
-			tail, err := l.Tail(t.Context(), LogQuery{Function: id, Invocation: calls[7], Limit: 3})
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantTexts(t, tail, 77, 80)
+			wantTexts(t, l.tail(LogQuery{Function: id, Invocation: calls[7], Limit: 3}), 77, 80)
+			wantTexts(t, l.tail(LogQuery{Function: id, Invocation: nimbus.NewID(), Limit: 3}), 0, 0)
 		})
 	}
 }
