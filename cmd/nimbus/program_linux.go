@@ -66,9 +66,11 @@ func newProgram(ctx context.Context, cfg config.Config, data *dataDirectory, log
 	if err := p.checkRuntimes(); err != nil {
 		return nil, err
 	}
-	if p.driver, err = newSandbox(cfg, data, log); err != nil {
+	sandboxes, err := newSandbox(cfg, data, log)
+	if err != nil {
 		return nil, err
 	}
+	p.driver = &prober{Driver: sandboxes}
 	if report := p.driver.Probe(ctx); !report.Healthy {
 		return nil, fmt.Errorf("the %s driver can't run here: %s (nimbus doctor tells more)", p.driver.Name(), report.Reason)
 	}
