@@ -79,7 +79,7 @@ func TestNameStaysOneSegment(t *testing.T) {
 
 func TestUnreachableNamesTheServer(t *testing.T) {
 	t.Parallel()
-	c, err := New("http://" + testenv.Free(t))
+	c, err := New("http://" + testenv.Nobody(t))
 	if err != nil {
 		t.Fatal(err)
 	}

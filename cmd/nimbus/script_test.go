@@ -14,7 +14,7 @@ import (
 
 func TestScriptsWithoutServer(t *testing.T) {
 	t.Parallel()
-	nobody := testenv.Free(t)
+	nobody := testenv.Nobody(t)
 	runScripts(t, "testdata/offline", func(env *testscript.Env) error {
 		env.Setenv("NOBODY", nobody)
 		return nil

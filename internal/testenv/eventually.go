@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"net"
 	"testing"
 	"time"
 )
@@ -24,15 +23,4 @@ func Eventually(t testing.TB, timeout time.Duration, cond func() bool) {
 		case <-tick.C:
 		}
 	}
-}
-
-// Free returns a loopback TCP address, host:port, where nobody listens at the moment.
-func Free(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

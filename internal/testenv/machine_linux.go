@@ -33,6 +33,29 @@ func TinyDisk(t testing.TB, bytes int64) string {
 	return dir
 }
 
+// Nobody returns a loopback TCP address, host:port, that refuses connections until the test ends: a socket is
+// bound to it, so that nobody else can be, and does not listen.
+func Nobody(t testing.TB) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatalf("make a socket: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Close(fd); err != nil {
+			t.Errorf("close a socket: %v", err)
+		}
+	})
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatalf("bind a socket: %v", err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatalf("ask for a socket's address: %v", err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
+}
+
 func missingSandbox() error {
 	if err := missingRoot(); err != nil {
 		return err

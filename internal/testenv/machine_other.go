@@ -14,4 +14,11 @@ func TinyDisk(t testing.TB, bytes int64) string {
 	return ""
 }
 
+// Nobody skips the test: how to hold an address without listening on it is known for Linux only.
+func Nobody(t testing.TB) string {
+	t.Helper()
+	require(t, needRoot, errors.New("this test holds a TCP address, which is written for Linux only"))
+	return ""
+}
+
 func missingSandbox() error { return errors.New("this test needs Linux") }

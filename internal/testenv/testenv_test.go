@@ -72,13 +72,15 @@ func TestTinyDiskIsTiny(t *testing.T) {
 	}
 }
 
-func TestFree(t *testing.T) {
+func TestNobodyAnswersAndNobodyElseCan(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", Free(t))
-	if err != nil {
-		t.Fatal(err)
+	address := Nobody(t)
+	if c, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("connecting: %v, %v", c, err)
 	}
-	l.Close()
+	if l, err := net.Listen("tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("listening: %v, %v", l, err)
+	}
 }
 
 func TestMachine(t *testing.T) {
