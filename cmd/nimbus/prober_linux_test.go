@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,4 +49,15 @@ func TestProbeIsRemembered(t *testing.T) {
 			t.Error("an old answer counts")
 		}
 	})
+}
+
+func TestAMissingProtectionIsSaidAtTheStart(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	warnMissing(slog.New(slog.NewTextHandler(&out, nil)), "sandbox", driver.Report{Healthy: true, Features: []driver.Feature{
+		{Name: "seccomp", OK: true}, {Name: "landlock", Detail: "the kernel has none"}}})
+	logged := out.String()
+	if strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "level=WARN") || !strings.Contains(logged, "feature=landlock") {
+		t.Errorf("logged %q", logged)
+	}
 }

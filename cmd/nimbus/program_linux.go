@@ -71,9 +71,11 @@ func newProgram(ctx context.Context, cfg config.Config, data *dataDirectory, log
 		return nil, err
 	}
 	p.driver = &prober{Driver: sandboxes}
-	if report := p.driver.Probe(ctx); !report.Healthy {
+	report := p.driver.Probe(ctx)
+	if !report.Healthy {
 		return nil, fmt.Errorf("the %s driver can't run here: %s (nimbus doctor tells more)", p.driver.Name(), report.Reason)
 	}
+	warnMissing(log, p.driver.Name(), report)
 	if p.store, err = sqlite.Open(ctx, sqlite.Config{Dir: data.storeDir(), Logger: log}); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
@@ -83,6 +85,15 @@ func newProgram(ctx context.Context, cfg config.Config, data *dataDirectory, log
 		}
 	}()
 	return p, p.wire()
+}
+
+// warnMissing says what a driver does without, so that nobody has less than they think and isn't told.
+func warnMissing(log *slog.Logger, name string, report driver.Report) {
+	for _, f := range report.Features {
+		if !f.OK {
+			log.Warn("instances go without a protection", "driver", name, "feature", f.Name, "detail", f.Detail)
+		}
+	}
 }
 
 func newSandbox(cfg config.Config, data *dataDirectory, log *slog.Logger) (driver.Driver, error) {

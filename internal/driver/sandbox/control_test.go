@@ -73,7 +73,7 @@ func TestMissingLimits(t *testing.T) {
 	none := &cgroup.System{}
 	for _, r := range []driver.Resources{{Memory: 1}, {CPUMilli: 1}, {PIDs: 1}} {
 		strict := &Driver{system: none}
-		if err := strict.canHold(r); nimbus.CodeOf(err) != nimbus.CodeUnavailable || !strings.Contains(err.Error(), "allow_missing_limits") {
+		if err := strict.canHold(r); nimbus.CodeOf(err) != nimbus.CodeConflict || !strings.Contains(err.Error(), "allow_missing_limits") {
 			t.Errorf("%+v: error %v", r, err)
 		}
 		lax := &Driver{system: none, config: Config{AllowMissingLimits: true}}

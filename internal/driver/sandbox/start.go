@@ -44,7 +44,7 @@ func (d *Driver) canHold(r driver.Resources) error {
 		return nil
 	}
 	if err := missingLimit(d.system, r); err != nil {
-		return nimbus.WrapError(nimbus.CodeUnavailable, err,
+		return nimbus.WrapError(nimbus.CodeConflict, err,
 			"%s; mount it, or set driver.sandbox.allow_missing_limits", err)
 	}
 	return nil
