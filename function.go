@@ -25,6 +25,8 @@ type Version struct {
 	Number     int64
 	Published  bool // exempt from pruning
 	Package    Package
+	Source     Package // what the user gave, where Package was compiled from it; else zero
+	Toolchain  string  // what compiled it: go1.26.8; "" = nothing was
 	Settings   Settings
 	CreatedAt  time.Time
 }
@@ -44,14 +46,17 @@ type Settings struct {
 	Memory         int64 // bytes
 	Timeout        time.Duration
 	Env            map[string]string
-	Tags           []string      // sorted, distinct
-	MaxConcurrency int           // calls at once; 0 = unbounded
-	IdleTimeout    time.Duration // 0 = the pool's
-	CPUMilli       int           // thousandths of a core; 0 = no limit, an equal share
-	Tmp            int64         // bytes of /tmp
-	Driver         string
-	Capture        Capture
-	EventFormat    EventFormat
+	Tags           []string // sorted, distinct
+	MaxConcurrency int      // calls at once; 0 = unbounded
+	// InstanceConcurrency is how many calls one instance takes at once; 0 = 1.
+	InstanceConcurrency int
+	MinInstances        int           // instances kept ready, idle or not
+	IdleTimeout         time.Duration // 0 = the pool's
+	CPUMilli            int           // thousandths of a core; 0 = no limit, an equal share
+	Tmp                 int64         // bytes of /tmp
+	Driver              string
+	Capture             Capture
+	EventFormat         EventFormat
 }
 
 // Capture says which inputs and outputs an invocation's record keeps.

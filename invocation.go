@@ -27,6 +27,8 @@ type Invocation struct {
 	Duration     time.Duration // Exec to Resp
 	Billed       time.Duration
 	Memory       MemoryUse
+	CPU          time.Duration // of all the instance's processes during the call; 0 = unknown
+	TraceID      string        // 32 hex digits of the W3C trace; "" = none
 	Phases       Phases
 }
 
@@ -36,12 +38,16 @@ type MemoryUse struct {
 	Instance bool  // the peak is the instance's since it started
 }
 
-// Phases is where the time of a call went before the handler ran. Only a cold start has Claim and later.
+// Phases is where the time of a call went. Only a cold start has Claim, Attach and Init. Run is the
+// Invocation's Duration.
 type Phases struct {
-	Hold   time.Duration // waiting for an instance
+	Route  time.Duration // finding the version, when it was not in the route cache
+	Admit  time.Duration // waiting for a place among max_concurrency
+	Hold   time.Duration // waiting for an instance, the cold start's own phases not counted
 	Claim  time.Duration // getting a blank instance, started ahead or forked now
 	Attach time.Duration // code and limits in place
 	Init   time.Duration // the user's module imported
+	Write  time.Duration // writing the answer to the caller; 0 where it is not known
 }
 
 // TriggerType is what turned something into an invocation.

@@ -151,6 +151,26 @@ func ask(ctx context.Context, path string) (Runtime, error) {
 	}
 	name := "python" + version[:strings.LastIndex(version, ".")]
 	return Runtime{
-		Name: name, Language: Python, Version: version, Path: path, Prefix: prefix, DefaultHandler: "handler.handle",
+		Name: name, Language: Python, Version: version, Path: path, Trees: installation(path, prefix), DefaultHandler: "handler.handle",
 	}, nil
+}
+
+// installation lists the directories of one that lies outside the system's: …/bin and what belongs to it, no
+// more of what lies around.
+func installation(path, prefix string) []string {
+	if strings.HasPrefix(path, "/usr/") {
+		return nil
+	}
+	var trees []string
+	for _, sub := range []string{"bin", "lib", "lib64"} {
+		if dir := filepath.Join(prefix, sub); isDir(dir) {
+			trees = append(trees, dir)
+		}
+	}
+	return trees
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

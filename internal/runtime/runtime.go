@@ -1,6 +1,6 @@
-// Package runtime knows how languages are started: which interpreters this machine has, what a language
-// needs from its environment, and the bootstraps that run inside an instance and speak the agent protocol
-// (internal/wire) on behalf of the user's handler.
+// Package runtime knows how languages are started: which interpreters and toolchains this machine has, what a
+// language needs from its environment, and the bootstraps that run inside an instance and speak the agent
+// protocol (internal/wire) on behalf of the user's handler.
 package runtime
 
 // Language is a family of runtimes that share a bootstrap.
@@ -9,15 +9,27 @@ type Language string
 // The languages.
 const (
 	Python Language = "python"
+	Node   Language = "node"
+	Go     Language = "go"     // a compiled program, run by the agent: JSON from stdin to stdout, or the Lambda Runtime API
+	Wasm   Language = "wasm"   // a WebAssembly module, run by the wasm worker
+	Custom Language = "custom" // a bootstrap, run by the agent: the Lambda Runtime API
 )
 
 // Runtime is one way to start a language, as found on this machine.
 type Runtime struct {
-	Name           string // python3.11
+	Name           string // python3.11, nodejs20, go1.26, wasm, custom
 	Language       Language
-	Version        string   // 3.11.2
-	Path           string   // the real interpreter, never a shim: /usr/bin/python3.11
-	Prefix         string   // the tree it needs beside the system's: /usr, /opt/python
+	Version        string   // 3.11.2; of Go, the toolchain's; of what Nimbus brings itself, its own
+	Path           string   // the program that an instance executes: the real interpreter, never a shim, or one of program.Set
+	Trees          []string // directories of the host it needs beside the system's, shown at the same path
 	DefaultHandler string   // handler.handle
 	Aliases        []string // python3, on the newest
+}
+
+// Toolchain compiles a language on this machine.
+type Toolchain struct {
+	Language Language
+	Version  string   // 1.26.8
+	Path     string   // /usr/local/go/bin/go
+	Trees    []string // directories of the host it needs: /usr/local/go
 }

@@ -44,6 +44,9 @@ func appendExecMeta(dst []byte, m *ExecMeta) []byte {
 	if m.TraceID != "" {
 		dst = appendString(append(dst, `,"trace_id":`...), m.TraceID)
 	}
+	if m.Traceparent != "" {
+		dst = appendString(append(dst, `,"traceparent":`...), m.Traceparent)
+	}
 	if m.Stream {
 		dst = append(dst, `,"stream":true`...)
 	}

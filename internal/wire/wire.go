@@ -62,6 +62,7 @@ type InitMsg struct {
 	MemoryMB        int64             `json:"memory_mb"`
 	MaxResponse     int64             `json:"max_response"` // bytes of a result that isn't streamed
 	MaxStream       int64             `json:"max_stream"`
+	Concurrency     int               `json:"concurrency,omitempty"` // Execs at once; 0 = 1
 }
 
 // ExecMeta goes with an event.
@@ -69,7 +70,9 @@ type ExecMeta struct {
 	RequestID  string `json:"request_id"`
 	DeadlineMS int64  `json:"deadline_ms"` // Unix milliseconds
 	TraceID    string `json:"trace_id,omitempty"`
-	Stream     bool   `json:"stream,omitempty"` // a generator's items are wanted as Chunks; else they become one array
+	// Traceparent is the W3C trace context of the span the handler runs in.
+	Traceparent string `json:"traceparent,omitempty"`
+	Stream      bool   `json:"stream,omitempty"` // a generator's items are wanted as Chunks; else they become one array
 }
 
 // RespMeta goes with a result. A streamed one ends with a Resp that has Streamed set and no raw bytes.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -64,18 +63,7 @@ func shown() []string {
 func devices() []string { return []string{"null", "zero", "full", "random", "urandom"} }
 
 // visible lists the host directories that instances of a runtime see.
-func visible(rt runtime.Runtime) []string {
-	dirs := shown()
-	if rt.Path == "" || under(rt.Path, dirs) != "" {
-		return dirs
-	}
-	// An installation of its own: …/bin/python3.11 and what belongs to it, no more of what lies around.
-	prefix := filepath.Dir(filepath.Dir(rt.Path))
-	for _, sub := range []string{"bin", "lib", "lib64"} {
-		dirs = append(dirs, filepath.Join(prefix, sub))
-	}
-	return dirs
-}
+func visible(rt runtime.Runtime) []string { return append(shown(), rt.Trees...) }
 
 // under returns which of dirs holds path, "" if none.
 func under(path string, dirs []string) string {
