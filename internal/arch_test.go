@@ -24,7 +24,8 @@ const (
 // own only where sameLayer says so.
 func layers() [][]string {
 	return [][]string{
-		{"wire", "jsontext", "obs", "runtime", "config"},
+		{"wire", "jsontext", "obs", "runtime", "config", "program"},
+		{"agent", "wasm"},
 		{"driver", "store", "blob", "bus"},
 		{"scheduler", "pool"},
 		{"build", "function", "invoke", "auth", "backup", "trigger", "workflow"},

@@ -16,6 +16,7 @@ need() {
 	fi
 }
 
+has_node() { /usr/bin/node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; }
 has_libc_headers() { [ -e /usr/include/stdio.h ]; }
 
 case $what in
@@ -28,6 +29,7 @@ esac
 
 # Not whatever python3 is first on PATH: an instance sees the system's.
 need python3 'the interpreter that functions run on' /usr/bin/python3 -c 'import sys; assert sys.version_info >= (3, 8)'
+need nodejs 'runs Node functions' has_node
 need curl 'asks the server whether it is ready' command -v curl
 if [ "$what" = test ]; then
 	need gcc 'the race detector needs a C compiler' command -v gcc

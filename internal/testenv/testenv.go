@@ -1,5 +1,5 @@
 // Package testenv knows what this machine can test. A test asks for what it needs; where that is missing the
-// test is skipped and says why, or fails when NIMBUS_TEST_REQUIRE names the need: root, sandbox, python.
+// test is skipped and says why, or fails when NIMBUS_TEST_REQUIRE names the need: root, sandbox, python, node, go.
 // The package is for tests only.
 package testenv
 
@@ -21,9 +21,11 @@ const (
 	needRoot    need = "root"
 	needSandbox need = "sandbox"
 	needPython  need = "python"
+	needNode    need = "node"
+	needGo      need = "go"
 )
 
-func needs() []need { return []need{needRoot, needSandbox, needPython} }
+func needs() []need { return []need{needRoot, needSandbox, needPython, needNode, needGo} }
 
 // RequireRoot skips the test unless it runs as root.
 func RequireRoot(t testing.TB) {
@@ -44,6 +46,23 @@ func RequirePython(t testing.TB) string {
 	t.Helper()
 	path, missing := findPython()
 	require(t, needPython, missing)
+	return path
+}
+
+// RequireNode skips the test unless there is a Node that a sandbox can show to an instance, and returns its path,
+// which is never a shim.
+func RequireNode(t testing.TB) string {
+	t.Helper()
+	path, missing := findNode()
+	require(t, needNode, missing)
+	return path
+}
+
+// RequireGo skips the test unless there is a Go toolchain, and returns the path of its go command.
+func RequireGo(t testing.TB) string {
+	t.Helper()
+	path, missing := findGo()
+	require(t, needGo, missing)
 	return path
 }
 
