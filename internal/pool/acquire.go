@@ -20,7 +20,7 @@ type Request struct {
 // Acquire leases an instance of the version, waiting for one as long as the bounds of held calls allow:
 // over one it is CodeTooManyRequests, while stopping CodeUnavailable. A *driver.InitError says that the user's
 // code could not be initialised; it goes to one caller for each failed start. When ctx ends first, its
-// error is returned.
+// error is returned. The Lease that comes with an error knows its Phases, and nothing else.
 func (p *Pool) Acquire(ctx context.Context, r Request) (Lease, error) {
 	for {
 		g, w, err := p.claim(r)
@@ -28,7 +28,7 @@ func (p *Pool) Acquire(ctx context.Context, r Request) (Lease, error) {
 			g, err = p.hold(ctx, w)
 		}
 		if err != nil {
-			return Lease{}, err
+			return Lease{phases: g.phases}, err
 		}
 		lease := Lease{pool: p, instance: g.instance, serial: g.serial, start: g.start, phases: g.phases}
 		if !g.instance.paused {
@@ -131,11 +131,13 @@ func (p *Pool) hold(ctx context.Context, w *waiter) (grant, error) {
 	}
 	if !p.leave(w) {
 		// The grant was on its way. Whoever still waits takes the instance.
-		if g := <-w.granted; g.err == nil {
+		g := <-w.granted
+		if g.err == nil {
 			p.release(g.instance, g.serial, Unused)
 		}
+		return grant{phases: g.phases}, reason
 	}
-	return grant{}, reason
+	return grant{phases: w.waited(nimbus.Phases{}, time.Now())}, reason
 }
 
 // leave takes the call out of its queue and reports false when it has been granted already.
@@ -148,6 +150,7 @@ func (p *Pool) leave(w *waiter) bool {
 		return false
 	}
 	if w.queue == &f.gated {
+		w.gated = time.Since(w.since)
 		w.group.gated--
 	} else {
 		f.admitted--
@@ -163,11 +166,6 @@ func (p *Pool) leave(w *waiter) bool {
 	e.wake = e.wake || p.stopping.Load() // Run may wait for this call
 	p.do(&e)
 	return true
-}
-
-// holdOf is how long a call waited without anything being done for it.
-func holdOf(w *waiter, g grant) time.Duration {
-	return max(time.Since(w.since)-g.phases.Claim-g.phases.Attach-g.phases.Init, 0)
 }
 
 func busyError(format string, args ...any) error {

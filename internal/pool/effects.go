@@ -1,5 +1,7 @@
 package pool
 
+import "time"
+
 // effects is what a step under a function's mutex causes, to be done when the mutex is released.
 type effects struct {
 	grants []delivery
@@ -15,7 +17,7 @@ type delivery struct {
 }
 
 func (e *effects) grant(w *waiter, g grant) {
-	g.phases.Hold = holdOf(w, g)
+	g.phases = w.waited(g.phases, time.Now())
 	e.grants = append(e.grants, delivery{w, g})
 }
 

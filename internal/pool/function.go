@@ -100,6 +100,7 @@ func (f *function) open() bool { return f.limit == 0 || f.admitted < f.limit }
 func (f *function) admit(e *effects) {
 	for f.gated.length > 0 && f.open() {
 		w := f.gated.pop()
+		w.gated = time.Since(w.since)
 		w.group.gated--
 		f.admitted++
 		if in := w.group.pop(); in != nil {

@@ -57,6 +57,9 @@ func (l *Lease) Print(lines ...string) { l.instance.output.print(lines) }
 // Lines returns what the invocation has logged so far, if it was to be kept.
 func (l *Lease) Lines() []string { return l.instance.output.lines() }
 
+// LogCut reports whether the invocation has printed more than is kept of it, as far as it was read by now.
+func (l *Lease) LogCut() bool { return l.instance.output.cut.Load() }
+
 // Release gives the instance back. Releasing twice does nothing.
 func (l *Lease) Release(v Verdict) { l.pool.release(l.instance, l.serial, v) }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"nimbus"
@@ -23,9 +24,10 @@ type output struct {
 	function   nimbus.ID // zero = a blank; what it prints is nobody's and dropped
 	version    int64
 	invocation nimbus.ID
-	left       int64 // bytes that may still be logged of this call
-	own        int64 // bytes of the platform's own lines
-	full       bool  // the bound was passed, and that was said
+	left       int64       // bytes that may still be logged of this call
+	own        int64       // bytes of the platform's own lines
+	full       bool        // the bound was passed, and that was said
+	cut        atomic.Bool // likewise, to be read without the mutex
 	keep       Keep
 	kept       []string
 	partial    [2]partial
@@ -86,7 +88,11 @@ func (o *output) turn(invocation nimbus.ID, keep Keep) {
 	o.mu.Lock()
 	lines := o.flush()
 	o.invocation, o.keep, o.kept = invocation, keep, nil
-	o.left, o.own, o.full = o.callMax, o.callMax, false
+	o.left, o.own = o.callMax, o.callMax
+	if o.full {
+		o.full = false
+		o.cut.Store(false)
+	}
 	o.mu.Unlock()
 	o.append(lines)
 }
@@ -158,6 +164,7 @@ func (o *output) finish(lines []obs.LogLine, stream int, name string, now time.T
 	}
 	if o.left -= int64(len(text)) + obs.LogLineOverhead; o.left < 0 {
 		o.full = true
+		o.cut.Store(true)
 		return append(lines, o.line(obs.StreamPlatform, "log truncated: the bound of one call was passed", false, now))
 	}
 	return append(lines, o.line(name, clean(text), long, now))

@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"nimbus"
+)
 
 // waiter is a held call.
 type waiter struct {
@@ -10,8 +14,26 @@ type waiter struct {
 	since   time.Time
 
 	// Guarded by the function's mutex.
-	queue      *queue // where it waits; nil once it was granted or gave up
+	gated      time.Duration // how long it waited for admission
+	queue      *queue        // where it waits; nil once it was granted or gave up
 	prev, next *waiter
+}
+
+// waited tells where the time of the call's wait went, given what the start of its instance took. A start may
+// have begun before the call came: what it took until then is not the call's.
+func (w *waiter) waited(start nimbus.Phases, now time.Time) nimbus.Phases {
+	left := max(now.Sub(w.since)-w.gated, 0)
+	clip := func(d time.Duration) time.Duration {
+		d = min(d, left)
+		left -= d
+		return d
+	}
+	p := nimbus.Phases{Admit: w.gated}
+	p.Init = clip(start.Init)
+	p.Attach = clip(start.Attach)
+	p.Claim = clip(start.Claim)
+	p.Hold = left
+	return p
 }
 
 // queue is a list of waiters, first in, first out; any of them can be removed.

@@ -32,7 +32,7 @@ func (r *runner) start(g *group, in *instance) {
 	}
 	if err != nil {
 		r.discard(in)
-		r.failed(g, err)
+		r.failed(g, phases, err)
 		return
 	}
 	r.ready(g, in, phases)
@@ -58,7 +58,7 @@ func (r *runner) ready(g *group, in *instance, phases nimbus.Phases) {
 }
 
 // failed tells the first call that waits. The others have starts of their own.
-func (r *runner) failed(g *group, err error) {
+func (r *runner) failed(g *group, phases nimbus.Phases, err error) {
 	if !isUsers(err) {
 		err = r.platformError(err)
 	}
@@ -70,7 +70,7 @@ func (r *runner) failed(g *group, err error) {
 	if w := g.waiting.pop(); w != nil {
 		f.held--
 		f.admitted--
-		e.grant(w, grant{err: err})
+		e.grant(w, grant{phases: phases, err: err})
 	}
 	f.admit(&e)
 	f.restart(&e)
@@ -94,6 +94,7 @@ func (r *runner) prepare(g *group, in *instance) (nimbus.Phases, error) {
 	if in.driver == nil && needsFreshProcess(code.Init.Env) {
 		in.output.serve(g.function.id, g.key.version)
 		if err := r.boot(in, &code, r.pool.config.StartTimeout+r.pool.config.Limits.InitTimeout); err != nil {
+			phases.Init = time.Since(began)
 			return phases, r.initError(err)
 		}
 		phases.Init = time.Since(began)
@@ -110,8 +111,10 @@ func (r *runner) prepare(g *group, in *instance) (nimbus.Phases, error) {
 	in.output.serve(g.function.id, g.key.version)
 	ctx, cancel := context.WithTimeout(r.work, r.pool.config.Limits.InitTimeout)
 	defer cancel()
+	given := time.Now()
 	done, err := in.driver.Specialize(ctx, code)
 	if err != nil {
+		phases.Init = time.Since(given)
 		return phases, r.initError(err)
 	}
 	phases.Attach, phases.Init = done.Attach, done.Init
