@@ -29,6 +29,7 @@ type Invocation struct {
 	Memory       MemoryUse
 	CPU          time.Duration // of all the instance's processes during the call; 0 = unknown
 	TraceID      string        // 32 hex digits of the W3C trace; "" = none
+	LogCut       bool          // it printed more than is kept of one call
 	Phases       Phases
 }
 

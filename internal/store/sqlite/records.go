@@ -20,9 +20,10 @@ type records struct{ file *file }
 const (
 	recordColumns = `id, namespace, function_id, function_name, version, attempt, trigger_type, status, error_type,
 		cold_start, instance_id, created_at, started_at, completed_at, duration_us, billed_us, memory_peak,
-		memory_instance, hold_us, claim_us, attach_us, init_us, error`
+		memory_instance, hold_us, claim_us, attach_us, init_us, error,
+		cpu_us, trace_id, route_us, admit_us, write_us, log_cut`
 	recordPayloads = "input, output"
-	recordWidth    = 25
+	recordWidth    = 31
 )
 
 // Append implements store.Records.
@@ -164,23 +165,27 @@ func recordArgs(i *nimbus.Invocation) []any {
 		i.ErrorType, i.ColdStart, i.InstanceID, micros(i.CreatedAt), optionalMicros(i.StartedAt),
 		optionalMicros(i.CompletedAt), i.Duration.Microseconds(), i.Billed.Microseconds(), i.Memory.Peak,
 		i.Memory.Instance, i.Phases.Hold.Microseconds(), i.Phases.Claim.Microseconds(),
-		i.Phases.Attach.Microseconds(), i.Phases.Init.Microseconds(), i.Error, i.Input, i.Output}
+		i.Phases.Attach.Microseconds(), i.Phases.Init.Microseconds(), i.Error, i.CPU.Microseconds(), i.TraceID,
+		i.Phases.Route.Microseconds(), i.Phases.Admit.Microseconds(), i.Phases.Write.Microseconds(), i.LogCut,
+		i.Input, i.Output}
 }
 
 // recordRow scans recordColumns.
 type recordRow struct {
-	record                      *nimbus.Invocation
-	created                     int64
-	started, completed          sql.NullInt64
-	duration, billed            int64
-	hold, claim, attach, initUS int64
+	record                    *nimbus.Invocation
+	created                   int64
+	started, completed        sql.NullInt64
+	duration, billed, cpu     int64
+	route, admit, hold, write int64
+	claim, attach, initUS     int64
 }
 
 func (r *recordRow) dest() []any {
 	i := r.record
 	return []any{idColumn{&i.ID}, &i.Namespace, idColumn{&i.FunctionID}, &i.FunctionName, &i.Version, &i.Attempt,
 		&i.TriggerType, &i.Status, &i.ErrorType, &i.ColdStart, &i.InstanceID, &r.created, &r.started, &r.completed,
-		&r.duration, &r.billed, &i.Memory.Peak, &i.Memory.Instance, &r.hold, &r.claim, &r.attach, &r.initUS, &i.Error}
+		&r.duration, &r.billed, &i.Memory.Peak, &i.Memory.Instance, &r.hold, &r.claim, &r.attach, &r.initUS, &i.Error,
+		&r.cpu, &i.TraceID, &r.route, &r.admit, &r.write, &i.LogCut}
 }
 
 func (r *recordRow) finish() {
@@ -188,6 +193,8 @@ func (r *recordRow) finish() {
 	i.CreatedAt = fromMicros(r.created)
 	i.StartedAt, i.CompletedAt = fromOptionalMicros(r.started), fromOptionalMicros(r.completed)
 	i.Duration, i.Billed = fromDurationMicros(r.duration), fromDurationMicros(r.billed)
-	i.Phases = nimbus.Phases{Hold: fromDurationMicros(r.hold), Claim: fromDurationMicros(r.claim),
-		Attach: fromDurationMicros(r.attach), Init: fromDurationMicros(r.initUS)}
+	i.CPU = fromDurationMicros(r.cpu)
+	i.Phases = nimbus.Phases{Route: fromDurationMicros(r.route), Admit: fromDurationMicros(r.admit),
+		Hold: fromDurationMicros(r.hold), Claim: fromDurationMicros(r.claim), Attach: fromDurationMicros(r.attach),
+		Init: fromDurationMicros(r.initUS), Write: fromDurationMicros(r.write)}
 }

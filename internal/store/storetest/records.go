@@ -41,7 +41,9 @@ func sampleRecord(created time.Time) nimbus.Invocation {
 		ColdStart: true, InstanceID: "instance", CreatedAt: created, StartedAt: created.Add(time.Millisecond),
 		CompletedAt: created.Add(time.Second), Duration: 999 * time.Millisecond, Billed: time.Second,
 		Memory: nimbus.MemoryUse{Peak: 3 << 30, Instance: true},
-		Phases: nimbus.Phases{Hold: 1 * time.Microsecond, Claim: 2 * time.Microsecond, Attach: 3 * time.Microsecond, Init: 4 * time.Microsecond},
+		CPU:    900 * time.Millisecond, TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", LogCut: true,
+		Phases: nimbus.Phases{Route: 1 * time.Microsecond, Admit: 2 * time.Microsecond, Hold: 3 * time.Microsecond, Claim: 4 * time.Microsecond,
+			Attach: 5 * time.Microsecond, Init: 6 * time.Microsecond, Write: 7 * time.Microsecond},
 	}
 }
 

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE invocations ADD COLUMN cpu_us INTEGER NOT NULL DEFAULT 0;
