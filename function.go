@@ -6,14 +6,15 @@ import (
 )
 
 // Function is named code and its settings in a namespace. Settings and the package are those of the
-// version that serves, $LATEST.
+// version that serves, $LATEST; of a function that never had one, those of the version that is or was to be.
 type Function struct {
 	ID            ID
 	Tenant        string
 	Namespace     string
 	Name          string
 	Status        Status
-	StatusMessage string // why, for StatusFailed, and for a failed update of an active function
+	StatusMessage string // why, for StatusFailed, and for a failed update of an active function; what is being built
+	Build         ID     // of the version that is being made; zero = none
 	Version       Version
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
@@ -29,6 +30,18 @@ type Version struct {
 	Toolchain  string  // what compiled it: go1.26.8; "" = nothing was
 	Settings   Settings
 	CreatedAt  time.Time
+}
+
+// Made reports whether there is something to run. A version whose source was not compiled yet, or could not
+// be, has only that source.
+func (v *Version) Made() bool { return v.Package.Hash != "" }
+
+// Code returns what the user gave: the source, or the package itself where nothing had to be compiled.
+func (v *Version) Code() Package {
+	if v.Source.Hash != "" {
+		return v.Source
+	}
+	return v.Package
 }
 
 // Package names a content-addressed code archive in the blob store.
@@ -57,6 +70,13 @@ type Settings struct {
 	Driver              string
 	Capture             Capture
 	EventFormat         EventFormat
+}
+
+// Build is a version that is still to be made, because its source has to be compiled. A function has at most
+// one; a newer one takes its place.
+type Build struct {
+	ID      ID      // ordered by the time of asking
+	Version Version // not Made yet
 }
 
 // Capture says which inputs and outputs an invocation's record keeps.

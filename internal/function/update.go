@@ -125,8 +125,8 @@ func (u *update) setStatus(ctx context.Context, f *nimbus.Function, status nimbu
 		return nil, nimbus.Errorf(nimbus.CodeConflict, "a function that is %s can't become %s", f.Status, status)
 	}
 	next := *f
-	next.Status, next.StatusMessage, next.UpdatedAt = status, "", moment()
-	if err := u.functions.SetStatus(ctx, f.ID, f.Status, status, "", next.UpdatedAt); err != nil {
+	next.Status, next.UpdatedAt = status, moment()
+	if err := u.functions.SetStatus(ctx, f.ID, f.Status, status, next.UpdatedAt); err != nil {
 		u.overtaken = true
 		return nil, err
 	}

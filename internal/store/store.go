@@ -25,17 +25,19 @@ type Control interface {
 
 // Functions keeps functions and their versions.
 type Functions interface {
-	// CreateFunction stores f, active on f.Version (number 1), and its namespace if that is new, in one
-	// transaction. CodeConflict: the namespace has a function of that name, whatever its case.
-	// CodeNotFound: the namespace belongs to another tenant.
+	// CreateFunction stores f on f.Version (number 1), and its namespace if that is new, in one transaction;
+	// where f.Build is set, also that build, of f.Version. CodeConflict: the namespace has a function of that
+	// name, whatever its case. CodeNotFound: the namespace belongs to another tenant.
 	CreateFunction(ctx context.Context, f *nimbus.Function) error
 	// AddVersion stores v, whose number must be one more than the newest, and switches the function to it
-	// in the same transaction; CodeConflict when another update came first. updatedAt becomes v.CreatedAt
-	// and the status message is cleared; the status stays.
+	// in the same transaction; CodeConflict when another update came first or a build is pending. updatedAt
+	// becomes v.CreatedAt and the status message is cleared; the status stays.
 	AddVersion(ctx context.Context, v *nimbus.Version) error
-	// SetStatus moves a function to status, if from still is its status (else CodeConflict).
-	SetStatus(ctx context.Context, id nimbus.ID, from, status nimbus.Status, message string, at time.Time) error
-	// Function returns a function with the version that serves.
+	// SetStatus moves a function to status, if from still is its status (else CodeConflict). The status
+	// message stays.
+	SetStatus(ctx context.Context, id nimbus.ID, from, status nimbus.Status, at time.Time) error
+	// Function returns a function with the version that serves and the id of its pending build. Before a
+	// version was made, the version is that of the build, or of the last one that failed.
 	Function(ctx context.Context, id nimbus.ID) (*nimbus.Function, error)
 	// FunctionByName does so by namespace and name; the name's case matters not.
 	FunctionByName(ctx context.Context, namespace, name string) (*nimbus.Function, error)
@@ -44,13 +46,34 @@ type Functions interface {
 	ListFunctions(ctx context.Context, q FunctionQuery) (nimbus.List[nimbus.Function], error)
 	// DeleteFunction removes the function and its versions.
 	DeleteFunction(ctx context.Context, id nimbus.ID) error
-	// Version returns one version.
+	// Version returns one version that was made.
 	Version(ctx context.Context, id nimbus.ID, number int64) (*nimbus.Version, error)
-	// PruneVersions removes all but the newest keep versions (at least one), the published ones and the one
-	// that serves.
+	// PruneVersions removes all but the newest keep versions that were made (at least one), the published ones
+	// and the one that serves.
 	PruneVersions(ctx context.Context, id nimbus.ID, keep int) error
-	// PackageHashes returns the hash of every package that a version refers to.
+	// PackageHashes returns the hash of every package and source that a version or a pending build refers to.
 	PackageHashes(ctx context.Context) (map[string]struct{}, error)
+	Builds
+}
+
+// Builds keeps versions that are still to be made, at most one of each function. They survive a crash, and go
+// with their function.
+type Builds interface {
+	// AddBuild stores b in the place of the pending build replaces (zero = none), whose number must be one
+	// more than the newest version that was made, and sets the status message; a function that failed is
+	// building again. CodeConflict when another update came first. updatedAt becomes b.Version.CreatedAt.
+	AddBuild(ctx context.Context, b *nimbus.Build, replaces nimbus.ID, message string) error
+	// Build returns the pending build of a function.
+	Build(ctx context.Context, function nimbus.ID) (*nimbus.Build, error)
+	// Builds returns all pending builds, the one that was asked for first at the front.
+	Builds(ctx context.Context) ([]nimbus.Build, error)
+	// FinishBuild stores b.Version, which is made now, and switches the function to it; one that was building
+	// is active. updatedAt and the status message are as after AddVersion. CodeConflict when b is no longer
+	// pending.
+	FinishBuild(ctx context.Context, b *nimbus.Build) error
+	// FailBuild ends b without a version: a function that was building has failed, any other stays as it is.
+	// CodeConflict when b is no longer pending.
+	FailBuild(ctx context.Context, b *nimbus.Build, message string, at time.Time) error
 }
 
 // FunctionQuery selects functions. Empty fields select everything.

@@ -13,9 +13,10 @@ import (
 // functionColumns and functionTables read a function with the version that serves; scanFunction takes the
 // columns up.
 const (
-	functionColumns = `f.id, f.tenant, f.namespace, f.name, f.status, f.status_message, f.created_at, f.updated_at, ` +
+	functionColumns = `f.id, f.tenant, f.namespace, f.name, f.status, f.status_message, f.created_at, f.updated_at, b.id, ` +
 		versionColumns
-	functionTables = `functions f JOIN versions v ON v.function_id = f.id AND v.number = f.version`
+	functionTables = `functions f JOIN versions v ON v.function_id = f.id AND v.number = f.version
+		LEFT JOIN builds b ON b.function_id = f.id`
 )
 
 // CreateFunction implements store.Functions.
@@ -41,16 +42,18 @@ func (c *control) CreateFunction(ctx context.Context, f *nimbus.Function) error 
 		}
 		v := f.Version
 		v.FunctionID = f.ID
-		return insertVersion(ctx, tx, &v)
+		if f.Build.IsZero() {
+			return insertVersion(ctx, tx, &v)
+		}
+		return insertBuild(ctx, tx, &nimbus.Build{ID: f.Build, Version: v})
 	})
 }
 
 // SetStatus implements store.Functions.
-func (c *control) SetStatus(ctx context.Context, id nimbus.ID, from, status nimbus.Status, message string, at time.Time) error {
+func (c *control) SetStatus(ctx context.Context, id nimbus.ID, from, status nimbus.Status, at time.Time) error {
 	return c.file.write(ctx, func(tx *sql.Tx) error {
 		n, err := affected(tx.ExecContext(ctx,
-			"UPDATE functions SET status = ?, status_message = ?, updated_at = ? WHERE id = ? AND status = ?",
-			status, message, micros(at), id[:], from))
+			"UPDATE functions SET status = ?, updated_at = ? WHERE id = ? AND status = ?", status, micros(at), id[:], from))
 		if err != nil {
 			return fmt.Errorf("update status: %w", err)
 		}
@@ -121,7 +124,8 @@ func scanFunction(row scanner) (*nimbus.Function, error) {
 	var f nimbus.Function
 	var created, updated int64
 	v := versionRow{version: &f.Version}
-	dest := []any{idColumn{&f.ID}, &f.Tenant, &f.Namespace, &f.Name, &f.Status, &f.StatusMessage, &created, &updated}
+	dest := []any{idColumn{&f.ID}, &f.Tenant, &f.Namespace, &f.Name, &f.Status, &f.StatusMessage, &created, &updated,
+		idColumn{&f.Build}}
 	if err := row.Scan(append(dest, v.dest()...)...); err != nil {
 		return nil, err
 	}

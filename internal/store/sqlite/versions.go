@@ -12,34 +12,62 @@ import (
 
 const versionColumns = `v.function_id, v.number, v.published, v.package_hash, v.package_size, v.package_inline,
 	v.runtime, v.handler, v.memory, v.timeout_us, v.max_concurrency, v.idle_timeout_us, v.cpu_milli, v.tmp,
-	v.driver, v.capture, v.event_format, v.created_at, v.description, v.env_vars`
+	v.driver, v.capture, v.event_format, v.created_at, v.description, v.env_vars, v.source_hash, v.source_size,
+	v.source_inline, v.toolchain, v.min_instances, v.instance_concurrency`
+
+// made holds for versions that have something to run: not for those of a build that is pending or failed.
+const made = "package_hash <> ''"
 
 // AddVersion implements store.Functions.
 func (c *control) AddVersion(ctx context.Context, v *nimbus.Version) error {
 	return c.file.write(ctx, func(tx *sql.Tx) error {
-		var newest int64
-		err := tx.QueryRowContext(ctx,
-			"SELECT number FROM versions WHERE function_id = ? ORDER BY number DESC LIMIT 1", v.FunctionID[:]).Scan(&newest)
-		if errors.Is(err, sql.ErrNoRows) {
-			return noFunction(v.FunctionID)
-		}
-		if err != nil {
-			return fmt.Errorf("read newest version: %w", err)
-		}
-		if v.Number != newest+1 {
-			return nimbus.Errorf(nimbus.CodeConflict, "another update came first: version %d is the newest", newest)
+		at, err := readProgress(ctx, tx, v.FunctionID)
+		switch {
+		case err != nil:
+			return err
+		case !at.build.IsZero():
+			return nimbus.Errorf(nimbus.CodeConflict, "another update came first: version %d is being built", at.newest+1)
+		case v.Number != at.newest+1:
+			return nimbus.Errorf(nimbus.CodeConflict, "another update came first: version %d is the newest", at.newest)
 		}
 		if err := insertVersion(ctx, tx, v); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx,
-			"UPDATE functions SET version = ?, status_message = '', updated_at = ? WHERE id = ?",
-			v.Number, micros(v.CreatedAt), v.FunctionID[:])
-		if err != nil {
-			return fmt.Errorf("switch version: %w", err)
-		}
-		return nil
+		return switchVersion(ctx, tx, v, at.status)
 	})
+}
+
+// progress is how far a function has come.
+type progress struct {
+	status nimbus.Status
+	newest int64     // version that was made; 0 = none
+	build  nimbus.ID // pending; zero = none
+}
+
+func readProgress(ctx context.Context, tx *sql.Tx, function nimbus.ID) (progress, error) {
+	var p progress
+	err := tx.QueryRowContext(ctx, `SELECT f.status, b.id,
+		coalesce((SELECT max(number) FROM versions WHERE function_id = f.id AND `+made+`), 0)
+		FROM functions f LEFT JOIN builds b ON b.function_id = f.id WHERE f.id = ?`, function[:]).
+		Scan(&p.status, idColumn{&p.build}, &p.newest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, noFunction(function)
+	}
+	if err != nil {
+		return p, fmt.Errorf("read newest version: %w", err)
+	}
+	return p, nil
+}
+
+// switchVersion makes v the one that serves.
+func switchVersion(ctx context.Context, tx *sql.Tx, v *nimbus.Version, status nimbus.Status) error {
+	_, err := tx.ExecContext(ctx,
+		"UPDATE functions SET version = ?, status = ?, status_message = '', updated_at = ? WHERE id = ?",
+		v.Number, status, micros(v.CreatedAt), v.FunctionID[:])
+	if err != nil {
+		return fmt.Errorf("switch version: %w", err)
+	}
+	return nil
 }
 
 // Version implements store.Functions.
@@ -48,7 +76,7 @@ func (c *control) Version(ctx context.Context, id nimbus.ID, number int64) (*nim
 	err := c.file.read(ctx, func(tx *sql.Tx) error {
 		row := versionRow{version: &v}
 		err := tx.QueryRowContext(ctx,
-			"SELECT "+versionColumns+" FROM versions v WHERE v.function_id = ? AND v.number = ?", id[:], number).
+			"SELECT "+versionColumns+" FROM versions v WHERE v.function_id = ? AND v.number = ? AND "+made, id[:], number).
 			Scan(row.dest()...)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nimbus.Errorf(nimbus.CodeNotFound, "version %d of function %s was not found", number, id)
@@ -78,7 +106,7 @@ func (c *control) PruneVersions(ctx context.Context, id nimbus.ID, keep int) err
 		}
 		var oldestKept int64
 		err = tx.QueryRowContext(ctx,
-			"SELECT number FROM versions WHERE function_id = ? ORDER BY number DESC LIMIT 1 OFFSET ?",
+			"SELECT number FROM versions WHERE function_id = ? AND "+made+" ORDER BY number DESC LIMIT 1 OFFSET ?",
 			id[:], max(keep, 1)-1).Scan(&oldestKept)
 		if errors.Is(err, sql.ErrNoRows) { // there are fewer
 			return nil
@@ -105,11 +133,12 @@ func (c *control) PackageHashes(ctx context.Context) (map[string]struct{}, error
 			err := row.Scan(&hash)
 			hashes[hash] = struct{}{}
 			return err
-		}, "SELECT DISTINCT package_hash FROM versions")
+		}, "SELECT package_hash FROM versions UNION SELECT source_hash FROM versions")
 	})
 	if err != nil {
 		return nil, err
 	}
+	delete(hashes, "")
 	return hashes, nil
 }
 
@@ -122,10 +151,12 @@ func insertVersion(ctx context.Context, tx *sql.Tx, v *nimbus.Version) error {
 	_, err = tx.ExecContext(ctx, `INSERT INTO versions
 		(function_id, number, published, package_hash, package_size, package_inline, runtime, handler, memory,
 		timeout_us, max_concurrency, idle_timeout_us, cpu_milli, tmp, driver, capture, event_format, created_at,
-		description, env_vars) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		description, env_vars, source_hash, source_size, source_inline, toolchain, min_instances, instance_concurrency)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		v.FunctionID[:], v.Number, v.Published, v.Package.Hash, v.Package.Size, v.Package.Inline, s.Runtime,
 		s.Handler, s.Memory, s.Timeout.Microseconds(), s.MaxConcurrency, s.IdleTimeout.Microseconds(), s.CPUMilli,
-		s.Tmp, s.Driver, s.Capture, s.EventFormat, micros(v.CreatedAt), s.Description, env)
+		s.Tmp, s.Driver, s.Capture, s.EventFormat, micros(v.CreatedAt), s.Description, env,
+		v.Source.Hash, v.Source.Size, v.Source.Inline, v.Toolchain, s.MinInstances, s.InstanceConcurrency)
 	if err != nil {
 		return fmt.Errorf("insert version: %w", err)
 	}
@@ -149,7 +180,8 @@ func (r *versionRow) dest() []any {
 	v, s := r.version, &r.version.Settings
 	return []any{idColumn{&v.FunctionID}, &v.Number, &v.Published, &v.Package.Hash, &v.Package.Size,
 		&v.Package.Inline, &s.Runtime, &s.Handler, &s.Memory, &r.timeout, &s.MaxConcurrency, &r.idleTimeout,
-		&s.CPUMilli, &s.Tmp, &s.Driver, &s.Capture, &s.EventFormat, &r.created, &s.Description, jsonColumn{&s.Env}}
+		&s.CPUMilli, &s.Tmp, &s.Driver, &s.Capture, &s.EventFormat, &r.created, &s.Description, jsonColumn{&s.Env},
+		&v.Source.Hash, &v.Source.Size, &v.Source.Inline, &v.Toolchain, &s.MinInstances, &s.InstanceConcurrency}
 }
 
 func (r *versionRow) finish() {

@@ -25,6 +25,12 @@ func Control(t *testing.T, open func(t *testing.T) store.Control) {
 		"add version concurrently":     testAddVersionConcurrently,
 		"prune versions":               testPruneVersions,
 		"package hashes":               testPackageHashes,
+		"builds":                       testBuilds,
+		"build replaced":               testReplaceBuild,
+		"build of an active function":  testBuildUpdate,
+		"build failed":                 testFailBuild,
+		"build deleted":                testDeleteBuilding,
+		"builds concurrently":          testBuildsConcurrently,
 		"list functions":               testListFunctions,
 		"list functions while writing": testListFunctionsWhileWriting,
 		"list functions as a model":    testListFunctionsModel,
@@ -45,11 +51,13 @@ func sampleVersion(function nimbus.ID, number int64) nimbus.Version {
 	return nimbus.Version{
 		FunctionID: function, Number: number, Published: number%2 == 0,
 		Package: nimbus.Package{Hash: numbered("hash", int(number)), Size: 1 << 40, Inline: "handler.py"},
+		Source:  nimbus.Package{Hash: numbered("source", int(number)), Size: 1 << 41, Inline: "main.go"}, Toolchain: "go1.26.8",
 		Settings: nimbus.Settings{
 			Description: "says “hé” \x00 to\neveryone", Runtime: "python3.11", Handler: "handler.handle",
 			Memory: 10 * nimbus.GiB, Timeout: 1500 * time.Millisecond, Env: map[string]string{"A": "1", "ключ": "значение", "EMPTY": ""},
 			Tags: []string{"a", "b", "ü"}, MaxConcurrency: 7, IdleTimeout: 90 * time.Second, CPUMilli: 1500,
 			Tmp: 512 * nimbus.MiB, Driver: "sandbox", Capture: nimbus.CaptureErrors, EventFormat: nimbus.EventFormatRaw,
+			MinInstances: 3, InstanceConcurrency: 10,
 		},
 		CreatedAt: moment(int(number)),
 	}
@@ -75,11 +83,12 @@ func testControlCancelled(t *testing.T, s store.Control) {
 	f := create(t, s, sampleFunction("f"))
 	v := sampleVersion(f.ID, 2)
 	key := sampleKey("k")
+	b := sampleBuild(f.ID, 2)
 	refusesCancelled(t, map[string]func(ctx context.Context) error{
 		"CreateFunction": func(ctx context.Context) error { return s.CreateFunction(ctx, sampleFunction("g")) },
 		"AddVersion":     func(ctx context.Context) error { return s.AddVersion(ctx, &v) },
 		"SetStatus": func(ctx context.Context) error {
-			return s.SetStatus(ctx, f.ID, nimbus.StatusActive, nimbus.StatusInactive, "", moment(3))
+			return s.SetStatus(ctx, f.ID, nimbus.StatusActive, nimbus.StatusInactive, moment(3))
 		},
 		"Function":       func(ctx context.Context) error { _, err := s.Function(ctx, f.ID); return err },
 		"FunctionByName": func(ctx context.Context) error { _, err := s.FunctionByName(ctx, f.Namespace, "f"); return err },
@@ -91,9 +100,16 @@ func testControlCancelled(t *testing.T, s store.Control) {
 		"Version":        func(ctx context.Context) error { _, err := s.Version(ctx, f.ID, 1); return err },
 		"PruneVersions":  func(ctx context.Context) error { return s.PruneVersions(ctx, f.ID, 1) },
 		"PackageHashes":  func(ctx context.Context) error { _, err := s.PackageHashes(ctx); return err },
-		"Namespace":      func(ctx context.Context) error { _, err := s.Namespace(ctx, f.Namespace); return err },
-		"CreateAPIKey":   func(ctx context.Context) error { return s.CreateAPIKey(ctx, key) },
-		"APIKey":         func(ctx context.Context) error { _, err := s.APIKey(ctx, key.ID); return err },
+		"AddBuild":       func(ctx context.Context) error { return s.AddBuild(ctx, &b, nimbus.ID{}, "") },
+		"Build":          func(ctx context.Context) error { _, err := s.Build(ctx, f.ID); return err },
+		"Builds":         func(ctx context.Context) error { _, err := s.Builds(ctx); return err },
+		"FinishBuild": func(ctx context.Context) error {
+			return s.FinishBuild(ctx, &nimbus.Build{ID: b.ID, Version: v})
+		},
+		"FailBuild":    func(ctx context.Context) error { return s.FailBuild(ctx, &b, "", moment(3)) },
+		"Namespace":    func(ctx context.Context) error { _, err := s.Namespace(ctx, f.Namespace); return err },
+		"CreateAPIKey": func(ctx context.Context) error { return s.CreateAPIKey(ctx, key) },
+		"APIKey":       func(ctx context.Context) error { _, err := s.APIKey(ctx, key.ID); return err },
 		"ListAPIKeys": func(ctx context.Context) error {
 			_, err := s.ListAPIKeys(ctx, key.Tenant, nimbus.Page{})
 			return err

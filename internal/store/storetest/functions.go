@@ -13,8 +13,8 @@ import (
 func testCreateFunction(t *testing.T, s store.Control) {
 	full := create(t, s, sampleFunction("Full_Name-1"))
 	bare := create(t, s, &nimbus.Function{ID: nimbus.NewID(), Tenant: nimbus.DefaultTenant,
-		Namespace: nimbus.DefaultNamespace, Name: "bare", Status: nimbus.StatusBuilding,
-		Version: nimbus.Version{Number: 1, CreatedAt: moment(0)}, CreatedAt: moment(0), UpdatedAt: moment(0)})
+		Namespace: nimbus.DefaultNamespace, Name: "bare", Status: nimbus.StatusActive,
+		Version: nimbus.Version{Number: 1, Package: nimbus.Package{Hash: "h"}, CreatedAt: moment(0)}, CreatedAt: moment(0), UpdatedAt: moment(0)})
 	bare.Version.FunctionID = bare.ID
 	for _, want := range []*nimbus.Function{full, bare} {
 		equal(t, got(s.Function(t.Context(), want.ID))(t), want)
@@ -103,7 +103,7 @@ func testFunctionNotFound(t *testing.T, s store.Control) {
 	_, version := s.Version(t.Context(), f.ID, 2)
 	for _, err := range []error{byID, byName, elsewhere, version,
 		s.AddVersion(t.Context(), &v),
-		s.SetStatus(t.Context(), nobody, nimbus.StatusActive, nimbus.StatusInactive, "", moment(0)),
+		s.SetStatus(t.Context(), nobody, nimbus.StatusActive, nimbus.StatusInactive, moment(0)),
 		s.DeleteFunction(t.Context(), nobody),
 		s.PruneVersions(t.Context(), nobody, 1),
 	} {
@@ -113,10 +113,10 @@ func testFunctionNotFound(t *testing.T, s store.Control) {
 
 func testSetStatus(t *testing.T, s store.Control) {
 	f := create(t, s, sampleFunction("f"))
-	must(t, s.SetStatus(t.Context(), f.ID, nimbus.StatusActive, nimbus.StatusInactive, "asleep", moment(9)))
-	f.Status, f.StatusMessage, f.UpdatedAt = nimbus.StatusInactive, "asleep", moment(9)
+	must(t, s.SetStatus(t.Context(), f.ID, nimbus.StatusActive, nimbus.StatusInactive, moment(9)))
+	f.Status, f.UpdatedAt = nimbus.StatusInactive, moment(9)
 	equal(t, got(s.Function(t.Context(), f.ID))(t), f)
-	wantCode(t, s.SetStatus(t.Context(), f.ID, nimbus.StatusActive, nimbus.StatusFailed, "late", moment(10)), nimbus.CodeConflict)
+	wantCode(t, s.SetStatus(t.Context(), f.ID, nimbus.StatusActive, nimbus.StatusFailed, moment(10)), nimbus.CodeConflict)
 	equal(t, got(s.Function(t.Context(), f.ID))(t), f)
 }
 
@@ -147,7 +147,7 @@ func testAddVersion(t *testing.T, s store.Control) {
 	}
 	equal(t, got(s.Function(t.Context(), f.ID))(t), f)
 
-	must(t, s.SetStatus(t.Context(), f.ID, nimbus.StatusActive, nimbus.StatusInactive, "", moment(9)))
+	must(t, s.SetStatus(t.Context(), f.ID, nimbus.StatusActive, nimbus.StatusInactive, moment(9)))
 	third := sampleVersion(f.ID, 3)
 	must(t, s.AddVersion(t.Context(), &third))
 	if status := got(s.Function(t.Context(), f.ID))(t).Status; status != nimbus.StatusInactive {
@@ -208,7 +208,12 @@ func testPackageHashes(t *testing.T, s store.Control) {
 	f, g := create(t, s, sampleFunction("f")), create(t, s, sampleFunction("g"))
 	v := sampleVersion(f.ID, 2)
 	must(t, s.AddVersion(t.Context(), &v))
-	equal(t, got(s.PackageHashes(t.Context()))(t), map[string]struct{}{"hash001": {}, "hash002": {}})
+	equal(t, got(s.PackageHashes(t.Context()))(t), map[string]struct{}{"hash001": {}, "hash002": {}, "source001": {}, "source002": {}})
+	b := sampleBuild(f.ID, 3)
+	must(t, s.AddBuild(t.Context(), &b, nimbus.ID{}, ""))
+	if hashes := got(s.PackageHashes(t.Context()))(t); len(hashes) != 5 {
+		t.Errorf("with a pending build of source003 there are %v", hashes)
+	}
 	must(t, s.DeleteFunction(t.Context(), f.ID))
-	equal(t, got(s.PackageHashes(t.Context()))(t), map[string]struct{}{g.Version.Package.Hash: {}})
+	equal(t, got(s.PackageHashes(t.Context()))(t), map[string]struct{}{g.Version.Package.Hash: {}, g.Version.Source.Hash: {}})
 }

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE versions ADD COLUMN toolchain TEXT NOT NULL DEFAULT '';

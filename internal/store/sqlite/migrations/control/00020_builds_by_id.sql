@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE UNIQUE INDEX builds_by_id ON builds (id);
