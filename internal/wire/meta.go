@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"strconv"
@@ -61,6 +62,60 @@ func appendString(dst []byte, s string) []byte {
 		}
 	}
 	return append(append(append(dst, '"'), s...), '"')
+}
+
+// decodeExecMeta reads what appendExecMeta writes, and any other JSON of that meaning.
+func decodeExecMeta(b []byte, m *ExecMeta) error {
+	if scanExecMeta(b, m) {
+		return nil
+	}
+	*m = ExecMeta{}
+	return decodeJSON(b, m)
+}
+
+// scanExecMeta reads meta in the very form of appendExecMeta, without reflection.
+func scanExecMeta(b []byte, m *ExecMeta) (ok bool) {
+	*m = ExecMeta{}
+	if m.RequestID, b, ok = scanString(b, `{"request_id":"`); !ok {
+		return false
+	}
+	if b, ok = bytes.CutPrefix(b, []byte(`,"deadline_ms":`)); !ok {
+		return false
+	}
+	digits := 0
+	for digits < len(b) && digits < 18 && '0' <= b[digits] && b[digits] <= '9' {
+		m.DeadlineMS = m.DeadlineMS*10 + int64(b[digits]-'0')
+		digits++
+	}
+	if digits == 0 || b[0] == '0' && digits > 1 {
+		return false
+	}
+	b = b[digits:]
+	if value, rest, found := scanString(b, `,"trace_id":"`); found {
+		m.TraceID, b = value, rest
+	}
+	if value, rest, found := scanString(b, `,"traceparent":"`); found {
+		m.Traceparent, b = value, rest
+	}
+	b, m.Stream = bytes.CutPrefix(b, []byte(`,"stream":true`))
+	return string(b) == "}"
+}
+
+// scanString reads a string of plain characters behind prefix.
+func scanString(b []byte, prefix string) (value string, rest []byte, ok bool) {
+	b, ok = bytes.CutPrefix(b, []byte(prefix))
+	if !ok {
+		return "", nil, false
+	}
+	for i, c := range b {
+		switch {
+		case c == '"':
+			return string(b[:i]), b[i+1:], true
+		case c < ' ' || c > '~' || c == '\\':
+			return "", nil, false
+		}
+	}
+	return "", nil, false
 }
 
 // decodeResp reads a Resp's payload.
