@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"nimbus"
 )
 
 // check finds what is wrong between settings. A setting that is wrong by itself is not looked at again.
@@ -29,6 +31,22 @@ func (l *loader) check(c *Config) {
 	l.ascending("limits.tmp_default_mb", m.Tmp, "limits.tmp_max_mb", m.TmpMax)
 	l.ascending("limits.archive_mb", m.Archive, "limits.unpacked_mb", m.Unpacked)
 	l.ascending("limits.log_line_kb", m.LogLine, "limits.log_call_kb", m.LogCall)
+	l.checkStocks(c)
+}
+
+// checkStocks holds the sizes of runtimes' functions to what a function may ask for.
+func (l *loader) checkStocks(c *Config) {
+	const key = "pool.runtimes"
+	for i, r := range c.Pool.Runtimes {
+		if l.usable(key, "limits.memory_min_mb", "limits.memory_max_mb") && r.Memory != 0 &&
+			(r.Memory < c.Limits.MemoryMin || r.Memory > c.Limits.MemoryMax) {
+			l.problem(key, fmt.Errorf("[%d] memory_mb must be %d to %d, as limits.memory_min_mb and limits.memory_max_mb say",
+				i, c.Limits.MemoryMin/nimbus.MiB, c.Limits.MemoryMax/nimbus.MiB))
+		}
+		if l.usable(key, "limits.cpu_max_milli") && r.CPUMilli > c.Limits.CPUMax {
+			l.problem(key, fmt.Errorf("[%d] vcpus must not be above %g, as limits.cpu_max_milli says", i, float64(c.Limits.CPUMax)/1000))
+		}
+	}
 }
 
 // ascending wants one setting not to be above another. The one that somebody set is blamed.

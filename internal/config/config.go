@@ -85,6 +85,7 @@ type Pool struct {
 	MaxInvocations      int
 	IdleTimeout         time.Duration
 	FreezeAfter         time.Duration
+	UseSnapshots        bool // by drivers that can
 	Runtimes            []PoolRuntime
 }
 
@@ -94,6 +95,8 @@ type PoolRuntime struct {
 	MinWarm    int
 	TargetWarm int
 	MaxTotal   int
+	Memory     int64 // bytes of a function that does not say, and of blanks; 0 = Limits.Memory
+	CPUMilli   int   // of a function that does not say, in thousandths of a core; 0 = no limit
 }
 
 // Scheduler bounds the calls that wait.

@@ -40,7 +40,7 @@ func TestDefaults(t *testing.T) {
 		Store:   Store{Driver: "sqlite"},
 		Driver:  Driver{Default: "sandbox"},
 		Pool: Pool{HealthCheckInterval: 10 * time.Second, MaxVMAge: time.Hour, MaxInvocations: 1000,
-			IdleTimeout: 2 * time.Minute, FreezeAfter: time.Second},
+			IdleTimeout: 2 * time.Minute, FreezeAfter: time.Second, UseSnapshots: true},
 		Scheduler: Scheduler{QueueSize: 2048},
 		Limits:    nimbus.DefaultLimits(),
 		Retention: Retention{Records: 7 * 24 * time.Hour, Logs: 72 * time.Hour, LogBytes: 2 << 30, Versions: 10},
@@ -115,9 +115,9 @@ func TestProblems(t *testing.T) {
 			}},
 		{name: "in the wrong section", file: "listen: x\n",
 			want: []string{`FILE:1: unknown key listen, did you mean server.listen?`}},
-		{name: "not built", file: "pool:\n  use_snapshots: true\nstore: {driver: postgres, dsn: x}\n",
-			want: []string{`FILE:2: unknown key pool.use_snapshots, did you mean `, `FILE:3: unknown key store.dsn, did you mean `,
-				`FILE:3: store.driver must be sqlite, not "postgres"`}},
+		{name: "not built", file: "scheduler:\n  workers: 4\n  max_retries: 3\nstore: {driver: postgres, dsn: x}\n",
+			want: []string{`FILE:3: unknown key scheduler.max_retries, did you mean `, `FILE:2: unknown key scheduler.workers, did you mean `,
+				`FILE:4: unknown key store.dsn, did you mean `, `FILE:4: store.driver must be sqlite, not "postgres"`}},
 		{name: "unknown flag", flags: map[string]any{"server.lisen": "x"},
 			want: []string{`flag: unknown key server.lisen, did you mean server.listen?`}},
 		{name: "a section as a value", file: "server: 8080\n",
@@ -147,18 +147,31 @@ func TestProblems(t *testing.T) {
 				`NIMBUS_LIMITS_MEMORY_MAX_MB: limits.memory_max_mb must not be below limits.memory_default_mb`,
 				`NIMBUS_LIMITS_TIMEOUT_MIN: limits.timeout_min must not be above scheduler.default_timeout`,
 			}},
-		{name: "stocks", file: "pool:\n  runtimes:\n  - {runtime: a, min_warm: 6, target_warm: 5, memory_mb: 3}\n  - 5\n  - {min_warm: -1}\n" +
+		{name: "stocks", file: "pool:\n  runtimes:\n  - {runtime: a, min_warm: 6, target_warm: 5, memory: 3}\n  - 5\n  - {min_warm: -1}\n" +
 			"  - {runtime: b, min_warm: 6, target_warm: 5}\n  - {runtime: c}\n  - {runtime: c}\n",
 			want: []string{
-				`FILE:2: pool.runtimes [0] has an unknown key memory_mb; it takes runtime, min_warm, target_warm and max_total`,
-				`[1] must be {runtime, min_warm, target_warm, max_total}, not 5`,
+				`FILE:2: pool.runtimes [0] has an unknown key memory; it takes runtime, min_warm, target_warm, max_total, memory_mb and vcpus`,
+				`[1] must be {runtime, min_warm, target_warm, max_total, memory_mb, vcpus}, not 5`,
 				`[2] min_warm must be 0 to 100000, not -1`,
 				`needs a runtime`,
 				`[3] min_warm 6, target_warm 5 and max_total 1000 must not descend, and max_total be 1 or more`,
 				`[5] names c once more`,
 			}},
+		{name: "sizes", file: "pool:\n  runtimes:\n  - {runtime: a, memory_mb: 0, vcpus: 0}\n  - {runtime: b, memory_mb: many, vcpus: 2000}\n",
+			want: []string{
+				`FILE:2: pool.runtimes [0] memory_mb must be 1 to 1048576, not 0`,
+				`vcpus must be 0.001 to 1024 cores, not 0`,
+				`[1] memory_mb must be 1 to 1048576, not "many"`,
+				`vcpus must be 0.001 to 1024 cores, not 2000`,
+			}},
+		{name: "sizes no function may have", file: "pool: {runtimes: [{runtime: a, memory_mb: 64}, {runtime: b, memory_mb: 20480, vcpus: 65}]}\n",
+			want: []string{
+				`FILE:1: pool.runtimes [0] memory_mb must be 128 to 10240, as limits.memory_min_mb and limits.memory_max_mb say`,
+				`FILE:1: pool.runtimes [1] memory_mb must be 128 to 10240, as limits.memory_min_mb and limits.memory_max_mb say`,
+				`FILE:1: pool.runtimes [1] vcpus must not be above 64, as limits.cpu_max_milli says`,
+			}},
 		{name: "stocks are a list", environ: []string{"NIMBUS_POOL_RUNTIMES={"},
-			want: []string{`NIMBUS_POOL_RUNTIMES: pool.runtimes must be a list of {runtime, min_warm, target_warm, max_total}, not "{"`}},
+			want: []string{`NIMBUS_POOL_RUNTIMES: pool.runtimes must be a list of {runtime, min_warm, target_warm, max_total, memory_mb, vcpus}, not "{"`}},
 		{name: "no YAML", file: "server:\n  listen: [\n", want: []string{`FILE:2: `}},
 		{name: "a key twice", file: "data_dir: a\ndata_dir: b\n", want: []string{`FILE:2: mapping key "data_dir" already defined at [1:1]`}},
 		{name: "a list", file: "- a\n", want: []string{`FILE: must be keys and values`}},
@@ -224,13 +237,15 @@ func TestListen(t *testing.T) {
 func TestStocksAreFilled(t *testing.T) {
 	t.Parallel()
 	for written, want := range map[string]PoolRuntime{
-		"{runtime: p}":                               {"p", 2, 5, 1000},
-		"{runtime: p, min_warm: 7}":                  {"p", 7, 7, 1000},
-		"{runtime: p, max_total: 3}":                 {"p", 2, 3, 3},
-		"{runtime: p, max_total: 1}":                 {"p", 1, 1, 1},
-		"{runtime: p, target_warm: 0}":               {"p", 0, 0, 1000},
-		"{runtime: p, target_warm: 2000}":            {"p", 2, 2000, 2000},
-		"{runtime: p, min_warm: 0, target_warm: 50}": {"p", 0, 50, 1000},
+		"{runtime: p}":                               {"p", 2, 5, 1000, 0, 0},
+		"{runtime: p, min_warm: 7}":                  {"p", 7, 7, 1000, 0, 0},
+		"{runtime: p, max_total: 3}":                 {"p", 2, 3, 3, 0, 0},
+		"{runtime: p, max_total: 1}":                 {"p", 1, 1, 1, 0, 0},
+		"{runtime: p, target_warm: 0}":               {"p", 0, 0, 1000, 0, 0},
+		"{runtime: p, target_warm: 2000}":            {"p", 2, 2000, 2000, 0, 0},
+		"{runtime: p, min_warm: 0, target_warm: 50}": {"p", 0, 50, 1000, 0, 0},
+		"{runtime: p, memory_mb: 512, vcpus: 1}":      {"p", 2, 5, 1000, 512 << 20, 1000},
+		"{runtime: p, vcpus: 0.25}":                  {"p", 2, 5, 1000, 0, 250},
 	} {
 		got, err := Load(Sources{Environ: []string{"NIMBUS_POOL_RUNTIMES=[" + written + "]"}})
 		if err != nil {
@@ -277,7 +292,7 @@ func TestEverySettingSets(t *testing.T) {
 
 func another(t *testing.T, s setting) any {
 	t.Helper()
-	candidates := []any{"127.0.0.1:1", "true", "debug", "json", "[{runtime: p}]", "77", "777", "77s", "/elsewhere"}
+	candidates := []any{"127.0.0.1:1", "true", "false", "debug", "json", "[{runtime: p}]", "77", "777", "77s", "/elsewhere"}
 	for _, value := range candidates {
 		var probe Config
 		if s.set(&probe, value) == nil && value != s.Default {

@@ -44,13 +44,17 @@ func TestDocument(t *testing.T) {
 
 func documentTable() string {
 	var b strings.Builder
-	b.WriteString("| key | default | value | meaning |\n| --- | --- | --- | --- |\n")
+	b.WriteString("| key | default | value | reload | meaning |\n| --- | --- | --- | --- | --- |\n")
 	for _, key := range Describe() {
 		def := "–"
 		if key.Default != "" {
 			def = "`" + key.Default + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", key.Name, def, key.Bound, key.Meaning)
+		when := "restart"
+		if key.Live {
+			when = "live"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", key.Name, def, key.Bound, when, key.Meaning)
 	}
 	return b.String()
 }

@@ -21,7 +21,7 @@ func text(bound string, field func(*Config) *string) kind {
 		}
 		*field(c) = s
 		return nil
-	}}
+	}, func(c *Config) string { return *field(c) }}
 }
 
 // path is a name of a directory, which can't be empty.
@@ -34,7 +34,7 @@ func path(field func(*Config) *string) kind {
 		}
 		*field(c) = s
 		return nil
-	}}
+	}, func(c *Config) string { return *field(c) }}
 }
 
 func boolean(field func(*Config) *bool) kind {
@@ -49,7 +49,7 @@ func boolean(field func(*Config) *bool) kind {
 			return mustBe(bound, raw)
 		}
 		return nil
-	}}
+	}, func(c *Config) string { return strconv.FormatBool(*field(c)) }}
 }
 
 // choice is one of some words.
@@ -65,7 +65,7 @@ func choice(field func(*Config) *string, words ...string) kind {
 		}
 		*field(c) = s
 		return nil
-	}}
+	}, func(c *Config) string { return *field(c) }}
 }
 
 func logLevel(field func(*Config) *slog.Level) kind {
@@ -76,7 +76,7 @@ func logLevel(field func(*Config) *slog.Level) kind {
 			return err
 		}
 		return field(c).UnmarshalText([]byte(word))
-	}}
+	}, func(c *Config) string { return strings.ToLower(field(c).String()) }}
 }
 
 func logFormat(field func(*Config) *obs.Format) kind {
@@ -88,7 +88,7 @@ func logFormat(field func(*Config) *obs.Format) kind {
 		}
 		*field(c) = obs.Format(word)
 		return nil
-	}}
+	}, func(c *Config) string { return string(*field(c)) }}
 }
 
 // address is host:port; port 0 = any free one.
@@ -102,7 +102,7 @@ func address(field func(*Config) *string) kind {
 		}
 		*field(c) = s
 		return nil
-	}}
+	}, func(c *Config) string { return *field(c) }}
 }
 
 // count is a whole number.
@@ -115,7 +115,7 @@ func count(least, most int, field func(*Config) *int) kind {
 		}
 		*field(c) = int(n)
 		return nil
-	}}
+	}, func(c *Config) string { return strconv.Itoa(*field(c)) }}
 }
 
 // size is a whole number of units, which the key names; the field gets bytes.
@@ -128,7 +128,7 @@ func size(unit, least, most int64, field func(*Config) *int64) kind {
 		}
 		*field(c) = n * unit
 		return nil
-	}}
+	}, func(c *Config) string { return strconv.FormatInt(*field(c)/unit, 10) }}
 }
 
 // duration is a time such as 1m30s or 7d.
@@ -142,7 +142,7 @@ func duration(least, most time.Duration, field func(*Config) *time.Duration) kin
 		}
 		*field(c) = d
 		return nil
-	}}
+	}, func(c *Config) string { return formatDuration(*field(c)) }}
 }
 
 const day = 24 * time.Hour

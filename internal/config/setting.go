@@ -14,6 +14,8 @@ type Key struct {
 	Default string // as one would write it; "" = empty
 	Bound   string // what a value must be
 	Meaning string
+	Live    bool // a reload changes it; else it takes a restart
+	Secret  bool // its value is never shown
 }
 
 // Describe lists every setting in the order of the documents.
@@ -26,20 +28,42 @@ func Describe() []Key {
 	return keys
 }
 
-// setting is a Key and how its value gets into a Config.
+// setting is a Key and how its value gets into a Config, and out of it.
 type setting struct {
 	Key
-	set func(c *Config, raw any) error // the error says what the value must be
+	set  func(c *Config, raw any) error // the error says what the value must be
+	show func(c *Config) string         // as one would write it; set takes it back
 }
 
-// kind is a type of values: its bound in words, and how one is read.
+// kind is a type of values: its bound in words, how one is read and how it is written.
 type kind struct {
 	bound string
 	set   func(c *Config, raw any) error
+	show  func(c *Config) string
 }
 
 func newSetting(name, def string, k kind, meaning string) setting {
-	return setting{set: k.set, Key: Key{Name: name, Env: envName(name), Default: def, Bound: k.bound, Meaning: meaning}}
+	return setting{set: k.set, show: k.show, Key: Key{Name: name, Env: envName(name), Default: def, Bound: k.bound, Meaning: meaning}}
+}
+
+// live marks a setting that a reload changes.
+func (s setting) live() setting {
+	s.Live = true
+	return s
+}
+
+// allLive marks them all.
+func allLive(all []setting) []setting {
+	for i := range all {
+		all[i].Live = true
+	}
+	return all
+}
+
+// secret marks a setting whose value is never shown.
+func (s setting) secret() setting {
+	s.Secret = true
+	return s
 }
 
 func envName(key string) string {

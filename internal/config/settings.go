@@ -14,9 +14,9 @@ func settings() []setting {
 	var all []setting
 	all = append(all, serverSettings()...)
 	all = append(all, driverSettings()...)
-	all = append(all, poolSettings()...)
+	all = append(all, allLive(poolSettings())...)
 	all = append(all, limitSettings()...)
-	return append(all, retentionSettings()...)
+	return append(all, allLive(retentionSettings())...)
 }
 
 func serverSettings() []setting {
@@ -36,7 +36,7 @@ func serverSettings() []setting {
 		newSetting("auth.enabled", "false", boolean(func(c *Config) *bool { return &c.Auth.Enabled }),
 			"Ask every request for an API key. The first admin key is printed once."),
 		newSetting("log.level", "info", logLevel(func(c *Config) *slog.Level { return &c.Log.Level }),
-			"The least that is logged."),
+			"The least that is logged.").live(),
 		newSetting("log.format", "text", logFormat(func(c *Config) *obs.Format { return &c.Log.Format }),
 			"How the server's own log is written."),
 	}
@@ -65,9 +65,11 @@ func poolSettings() []setting {
 			"An instance without a call for so long is stopped, unless its function says otherwise."),
 		newSetting("pool.freeze_after", "1s", duration(10*time.Millisecond, day, func(c *Config) *time.Duration { return &c.Pool.FreezeAfter }),
 			"An instance without a call for so long is frozen: it uses no CPU until the next one."),
+		newSetting("pool.use_snapshots", "true", boolean(func(c *Config) *bool { return &c.Pool.UseSnapshots }),
+			"Start instances from snapshots, with drivers that can (`nimbus doctor` says which can't)."),
 		newSetting("pool.runtimes", "[]", stocks(func(c *Config) *[]PoolRuntime { return &c.Pool.Runtimes }),
 			"Instances kept ready, by runtime: min_warm at any price, target_warm while nothing else is to be done, max_total at most. "+
-				"Left out, they are 2, 5 and 1000, or as near as the others allow."),
+				"Left out, they are 2, 5 and 1000, or as near as the others allow. memory_mb and vcpus are those of functions that don't say."),
 		newSetting("scheduler.queue_size", "2048", count(1, 1_000_000, func(c *Config) *int { return &c.Scheduler.QueueSize }),
 			"Calls that may wait for an instance, all functions together; those of one may fill half of it."),
 		newSetting("scheduler.default_timeout", "30s", duration(time.Second, day, func(c *Config) *time.Duration { return &c.Limits.Timeout }),
