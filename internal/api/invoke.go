@@ -37,12 +37,14 @@ func (a *api) invoke(w http.ResponseWriter, r *http.Request, p nimbus.Principal)
 	if err := transport.CheckEvent(event); err != nil {
 		return err
 	}
+	known := obs.RequestFrom(r.Context())
 	req := &invoke.Request{
-		ID:       obs.RequestIDFrom(r.Context()),
-		Trigger:  nimbus.TriggerHTTP,
-		Event:    event,
-		TraceID:  obs.TraceFrom(r.Context()).TraceIDText(),
-		WantLogs: logs,
+		ID:          known.ID,
+		Arrived:     known.Arrived,
+		Trigger:     nimbus.TriggerHTTP,
+		Event:       event,
+		Traceparent: known.Traceparent,
+		WantLogs:    logs,
 	}
 	if strings.Contains(r.Header.Get("Accept"), mediaEvents) {
 		return a.invokeStreamed(w, r, p, target, req)

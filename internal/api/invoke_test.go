@@ -47,7 +47,7 @@ func TestInvoke(t *testing.T) {
 			t.Errorf("ids: %s, %s, %s", id, got.RequestID, w.Header().Get("X-Request-Id"))
 		}
 		if string(f.request.Event) != ` {"a":1} ` || f.namespace != "team" || f.name != "hello" || f.qualifier != "3" ||
-			len(f.request.TraceID) != 32 || f.request.WantLogs || f.request.Stream != nil {
+			len(f.request.Traceparent) != 55 || f.request.Arrived.IsZero() || f.request.WantLogs || f.request.Stream != nil {
 			t.Errorf("asked for %+v", f.request)
 		}
 		for k, v := range map[string]string{"X-Nimbus-Cold-Start": "true", "X-Nimbus-Version": "3", "X-Nimbus-Duration-Ms": "1", "X-Nimbus-Memory-Scope": "instance"} {

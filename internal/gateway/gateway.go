@@ -108,13 +108,15 @@ const maxScratch = 64 << 10
 
 func (g *Gateway) call(w http.ResponseWriter, r *http.Request, p nimbus.Principal, t *invoke.Target, event []byte) error {
 	s := &stream{w: w, flush: http.NewResponseController(w).Flush, head: r.Method == http.MethodHead, version: t.VersionText}
+	known := obs.RequestFrom(r.Context())
 	res, err := g.invoker.Invoke(r.Context(), p, t, &invoke.Request{
-		ID:      obs.RequestIDFrom(r.Context()),
-		Trigger: nimbus.TriggerHTTP,
-		Event:   event,
-		TraceID: obs.TraceFrom(r.Context()).TraceIDText(),
-		Begin:   s.setColdStart,
-		Stream:  s.item,
+		ID:          known.ID,
+		Arrived:     known.Arrived,
+		Trigger:     nimbus.TriggerHTTP,
+		Event:       event,
+		Traceparent: known.Traceparent,
+		Begin:       s.setColdStart,
+		Stream:      s.item,
 	})
 	switch {
 	case s.begun && err == nil && res.StatusCode == http.StatusOK && s.err == nil:

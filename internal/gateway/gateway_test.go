@@ -231,7 +231,7 @@ func TestRequestReachesTheFunction(t *testing.T) {
 	if e.RawPath != "//a%2Fb/" || e.RequestContext.HTTP.Method != "PROPFIND" || e.QueryStringParameters["q"] != "1" || *e.Body != "data" {
 		t.Errorf("event %s", f.event)
 	}
-	if f.req.ID.String() != w.Header().Get("X-Request-Id") || len(f.req.TraceID) != 32 || f.req.Trigger != nimbus.TriggerHTTP {
+	if f.req.ID.String() != w.Header().Get("X-Request-Id") || len(f.req.Traceparent) != 55 || f.req.Arrived.IsZero() || f.req.Trigger != nimbus.TriggerHTTP {
 		t.Errorf("request %+v", f.req)
 	}
 }

@@ -75,13 +75,18 @@ func (s *Service) begin(t *Target, req *Request, event []byte) *call {
 	if id.IsZero() {
 		id = nimbus.NewID()
 	}
+	arrived := req.Arrived
+	if arrived.IsZero() {
+		arrived = time.Now()
+	}
+	traceID := obs.TraceIDOf(req.Traceparent)
 	c := &call{service: s, target: t, request: req}
 	c.record = nimbus.Invocation{
 		ID: id, Namespace: t.Namespace, FunctionID: t.FunctionID, FunctionName: t.Name, Version: t.Version.Number,
-		Attempt: 1, TriggerType: req.Trigger, Status: nimbus.InvocationPending,
-		CreatedAt: time.Now().UTC().Truncate(time.Microsecond), // as the store gives it back
+		Attempt: 1, TriggerType: req.Trigger, Status: nimbus.InvocationPending, TraceID: traceID,
+		CreatedAt: arrived.UTC().Truncate(time.Microsecond), // as the store gives it back
 	}
-	c.exec = driver.Call{Event: event, Meta: wire.ExecMeta{RequestID: id.String(), TraceID: req.TraceID, Stream: req.Stream != nil}}
+	c.exec = driver.Call{Event: event, Meta: wire.ExecMeta{RequestID: id.String(), TraceID: traceID, Traceparent: req.Traceparent, Stream: req.Stream != nil}}
 	if req.Stream != nil {
 		c.exec.Chunk = c.chunk
 	}

@@ -26,9 +26,11 @@ type Target struct {
 // Request is one event for a target.
 type Request struct {
 	ID      nimbus.ID // the invocation's id and the caller's request id; zero = made here
+	Arrived time.Time // when the request came; zero = now
 	Trigger nimbus.TriggerType
 	Event   []byte // JSON; empty = null. The call's record may keep it: nobody may change it afterwards
-	TraceID string // 32 hex digits of the W3C trace context; "" = none
+	// Traceparent is the W3C trace context that the call belongs to; "" = none.
+	Traceparent string
 	// Stream receives the items of a streamed result as they come; nil = a generator's items become one
 	// array. kind and raw are those of driver.Call.Chunk. Its error cancels the stream.
 	Stream func(kind string, raw []byte) error

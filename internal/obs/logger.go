@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-
-	"nimbus"
 )
 
 // Format is how the platform's own log is written.
@@ -30,11 +28,12 @@ func NewLogger(w io.Writer, level slog.Level, format Format) *slog.Logger {
 type contextHandler struct{ slog.Handler }
 
 func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
-	if id := RequestIDFrom(ctx); !id.IsZero() {
-		r.AddAttrs(slog.String("request_id", id.String()))
+	request := RequestFrom(ctx)
+	if !request.ID.IsZero() {
+		r.AddAttrs(slog.String("request_id", request.ID.String()))
 	}
-	if trace := TraceFrom(ctx); trace.Valid() {
-		r.AddAttrs(slog.String("trace_id", trace.TraceIDText()))
+	if id := TraceIDOf(request.Traceparent); id != "" {
+		r.AddAttrs(slog.String("trace_id", id))
 	}
 	return h.Handler.Handle(ctx, r)
 }
@@ -45,17 +44,4 @@ func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h contextHandler) WithGroup(name string) slog.Handler {
 	return contextHandler{h.Handler.WithGroup(name)}
-}
-
-type requestIDKey struct{}
-
-// WithRequestID returns a context that carries the id of the request it is about.
-func WithRequestID(ctx context.Context, id nimbus.ID) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
-}
-
-// RequestIDFrom returns the request id of the context, zero when it has none.
-func RequestIDFrom(ctx context.Context) nimbus.ID {
-	id, _ := ctx.Value(requestIDKey{}).(nimbus.ID)
-	return id
 }

@@ -15,14 +15,14 @@ func TestLoggerAddsWhatTheContextKnows(t *testing.T) {
 	var out bytes.Buffer
 	log := NewLogger(&out, slog.LevelInfo, FormatJSON).With("function", "f")
 	id, trace := nimbus.NewID(), NewTrace()
-	ctx := WithTrace(WithRequestID(t.Context(), id), trace)
+	ctx := WithRequest(t.Context(), &Request{ID: id, Traceparent: trace.String()})
 	log.DebugContext(ctx, "below the level")
 	log.InfoContext(ctx, "it happened")
 	var got map[string]any
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatalf("%q: %v", out.String(), err)
 	}
-	if got["msg"] != "it happened" || got["request_id"] != id.String() || got["trace_id"] != trace.TraceIDText() ||
+	if got["msg"] != "it happened" || got["request_id"] != id.String() || got["trace_id"] != TraceIDOf(trace.String()) ||
 		got["function"] != "f" {
 		t.Errorf("got %v", got)
 	}

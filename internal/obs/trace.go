@@ -1,7 +1,6 @@
 package obs
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 )
@@ -46,16 +45,10 @@ func ParseTraceparent(s string) (TraceContext, bool) {
 	return t, t.Valid()
 }
 
-// NewTrace starts a trace. It is not marked as sampled: nothing collects spans yet.
+// NewTrace starts a trace that nobody records.
 func NewTrace() TraceContext {
 	t := TraceContext{Flags: FlagRandom}
 	_, _ = rand.Read(t.TraceID[:]) // crypto/rand never fails (it aborts the process)
-	_, _ = rand.Read(t.SpanID[:])
-	return t
-}
-
-// Child returns a new span of the same trace.
-func (t TraceContext) Child() TraceContext {
 	_, _ = rand.Read(t.SpanID[:])
 	return t
 }
@@ -75,20 +68,12 @@ func (t TraceContext) String() string {
 	return string(b)
 }
 
-// TraceIDText returns the trace id as 32 hex digits.
-func (t TraceContext) TraceIDText() string { return hex.EncodeToString(t.TraceID[:]) }
-
-type traceKey struct{}
-
-// WithTrace returns a context at that position of a trace.
-func WithTrace(ctx context.Context, t TraceContext) context.Context {
-	return context.WithValue(ctx, traceKey{}, t)
-}
-
-// TraceFrom returns the context's position, zero when it has none.
-func TraceFrom(ctx context.Context) TraceContext {
-	t, _ := ctx.Value(traceKey{}).(TraceContext)
-	return t
+// TraceIDOf returns the trace id of a traceparent header that String has written: 32 hex digits, "" of "".
+func TraceIDOf(traceparent string) string {
+	if len(traceparent) < traceparentLen {
+		return ""
+	}
+	return traceparent[3:35]
 }
 
 // lowerHex decodes hex digits; the specification allows no upper case.

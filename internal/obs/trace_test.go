@@ -3,6 +3,9 @@ package obs
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"nimbus"
 )
 
 func TestParseTraceparent(t *testing.T) {
@@ -33,16 +36,24 @@ func TestParseTraceparent(t *testing.T) {
 	}
 }
 
-func TestNewTraceAndChild(t *testing.T) {
+func TestNewTrace(t *testing.T) {
 	t.Parallel()
-	trace := NewTrace()
-	child := trace.Child()
-	if !trace.Valid() || !child.Valid() || child.TraceID != trace.TraceID || child.SpanID == trace.SpanID {
-		t.Errorf("child %s of %s", child, trace)
+	trace, other := NewTrace(), NewTrace()
+	if !trace.Valid() || trace == other || trace.Flags&FlagSampled != 0 {
+		t.Errorf("traces %s and %s", trace, other)
 	}
-	ctx := WithTrace(t.Context(), child)
-	if TraceFrom(ctx) != child || TraceFrom(t.Context()).Valid() {
-		t.Error("the context does not carry what it was given")
+	text := trace.String()
+	if got := TraceIDOf(text); len(got) != 32 || !strings.HasPrefix(text, "00-"+got+"-") || TraceIDOf("") != "" {
+		t.Errorf("the trace id of %s is %s", text, got)
+	}
+}
+
+func TestContextKnowsItsRequest(t *testing.T) {
+	t.Parallel()
+	r := Request{ID: nimbus.NewID(), Arrived: time.Now(), Trace: NewTrace(), Traceparent: "x"}
+	ctx := WithRequest(t.Context(), &r)
+	if RequestFrom(ctx) != r || RequestIDFrom(ctx) != r.ID || RequestFrom(t.Context()) != (Request{}) || !RequestIDFrom(t.Context()).IsZero() {
+		t.Error("the context does not know what it was told")
 	}
 }
 

@@ -31,7 +31,7 @@ func TestRequestGetsIDAndTrace(t *testing.T) {
 	var id nimbus.ID
 	var trace obs.TraceContext
 	handler := func(_ http.ResponseWriter, r *http.Request) {
-		id, trace = obs.RequestIDFrom(r.Context()), obs.TraceFrom(r.Context())
+		id, trace = obs.RequestIDFrom(r.Context()), obs.RequestFrom(r.Context()).Trace
 	}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("X-Request-Id", "chosen-by-the-caller")
@@ -50,9 +50,8 @@ func TestTraceContinues(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("traceparent", caller)
 	w, _ := serve(t, func(http.ResponseWriter, *http.Request) {}, r)
-	got := w.Header().Get("Traceparent")
-	if !strings.HasPrefix(got, caller[:36]) || got == caller || !strings.HasSuffix(got, "-01") {
-		t.Errorf("traceparent %q is no child of %q", got, caller)
+	if got := w.Header().Get("Traceparent"); got != caller { // nobody records spans of our own
+		t.Errorf("traceparent %q, want the caller's %q", got, caller)
 	}
 }
 
