@@ -244,7 +244,7 @@ func TestStocksAreFilled(t *testing.T) {
 		"{runtime: p, target_warm: 0}":               {"p", 0, 0, 1000, 0, 0},
 		"{runtime: p, target_warm: 2000}":            {"p", 2, 2000, 2000, 0, 0},
 		"{runtime: p, min_warm: 0, target_warm: 50}": {"p", 0, 50, 1000, 0, 0},
-		"{runtime: p, memory_mb: 512, vcpus: 1}":      {"p", 2, 5, 1000, 512 << 20, 1000},
+		"{runtime: p, memory_mb: 512, vcpus: 1}":     {"p", 2, 5, 1000, 512 << 20, 1000},
 		"{runtime: p, vcpus: 0.25}":                  {"p", 2, 5, 1000, 0, 250},
 	} {
 		got, err := Load(Sources{Environ: []string{"NIMBUS_POOL_RUNTIMES=[" + written + "]"}})
