@@ -154,3 +154,27 @@ def handle(event, context):
 	i.want(t, `null`, want)
 	i.want(t, `null`, want)
 }
+
+// A trace that is recorded is shown to libraries made for AWS; one that is not leaves no trace of the one before.
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	i := function(t, `
+import os
+def handle(event, context):
+    return [context.traceparent, os.environ.get("_X_AMZN_TRACE_ID")]
+`)
+	for _, tt := range []struct{ traceparent, want string }{
+		{"", `["",null]`},
+		{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+			`["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03","Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1"]`},
+		{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02",
+			`["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02",null]`},
+	} {
+		meta := execMeta()
+		meta.Traceparent = tt.traceparent
+		resp, raw, err := i.conn.Exec(testContext(t), meta, []byte("null"), nil)
+		if err != nil || !resp.OK || string(raw) != tt.want {
+			t.Errorf("got %+v %s %v, want %s", resp, raw, err, tt.want)
+		}
+	}
+}
