@@ -23,6 +23,11 @@ import (
 // may be given to another. Invoke's error wraps it only when that is certain.
 var ErrNotSent = errors.New("the event was not handed over")
 
+// ErrFreshProcess says that the code comes with settings that act only when its runtime's process starts
+// (runtime.Runtime.StartSettings), and that this process can't take them on any more: Start with Spec.Code gives
+// them to a process of the code's own.
+var ErrFreshProcess = errors.New("this setting needs a process that is started with it")
+
 // Driver makes instances. Safe for concurrent use.
 type Driver interface {
 	// Name is the word users choose it by: "sandbox".
@@ -103,7 +108,8 @@ type Output func(stream Stream, p []byte)
 type Instance interface {
 	ID() string
 	// Specialize attaches the code, sets the limits and initialises the runtime with it. An *InitError is
-	// the user's failure; after any error the instance must be stopped.
+	// the user's failure; after any error the instance must be stopped. Settings of a process's start are in
+	// effect when it returns, or its error wraps ErrFreshProcess.
 	Specialize(ctx context.Context, code Code) (Specialized, error)
 	Invoker
 	// Ping asks an idle instance for a sign of life.

@@ -3,7 +3,9 @@ package runtime
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 
+	"nimbus/internal/runtime/node"
 	"nimbus/internal/runtime/python"
 )
 
@@ -21,11 +23,11 @@ const (
 
 // Command is how the process of an instance is started. Its paths are those inside.
 type Command struct {
-	Files   map[string]string // goes into Dir, by name: what a bootstrap consists of
-	Program string            // a program of the host that is shown in Dir; "" = Argv[0] is where it is on the host
-	Argv    []string
-	Env     []string
-	Forked  bool // a zygote that has the runtime loaded forks it; nothing is executed
+	Files     map[string]string // goes into Dir, by name: what a bootstrap consists of
+	Program   string            // a program of the host that is shown in Dir; "" = Argv[0] is where it is on the host
+	Argv      []string
+	Env       []string
+	Bootstrap string // the module that a zygote of the interpreter loads once and forks; "" = Argv is executed each time
 }
 
 // Command returns how the runtime is started.
@@ -33,8 +35,14 @@ func (r Runtime) Command() (Command, error) {
 	switch r.Language {
 	case Python:
 		// -I and -S: nothing of the host's environment, user or site packages.
-		return Command{Files: map[string]string{pythonFile: string(python.Bootstrap())}, Forked: true,
-			Argv: []string{r.Path, "-I", "-S", Dir + "/" + pythonFile, "--fd", fmt.Sprint(Socket)}, Env: baseEnv()}, nil
+		const bootstrap = Dir + "/" + pythonFile
+		return Command{Files: map[string]string{pythonFile: string(python.Bootstrap())}, Bootstrap: bootstrap,
+			Argv: []string{r.Path, "-I", "-S", bootstrap, "--fd", strconv.Itoa(Socket)}, Env: baseEnv()}, nil
+	case Node:
+		const bootstrap = Dir + "/" + nodeFile
+		argv := append([]string{r.Path}, node.Flags()...)
+		return Command{Files: map[string]string{nodeFile: string(node.Bootstrap())},
+			Argv: append(argv, bootstrap, strconv.Itoa(Socket)), Env: baseEnv()}, nil
 	case Go, Custom:
 		return r.brought("serve", string(r.Language)), nil
 	case Wasm:
@@ -47,7 +55,11 @@ func (r Runtime) Command() (Command, error) {
 	return Command{}, fmt.Errorf("runtime %s: nothing starts the language %q", r.Name, r.Language)
 }
 
-const pythonFile = "bootstrap.py"
+// The names of bootstraps in Dir.
+const (
+	pythonFile = "bootstrap.py"
+	nodeFile   = "bootstrap.cjs"
+)
 
 // brought is the command of a program of Nimbus's own.
 func (r Runtime) brought(arguments ...string) Command {

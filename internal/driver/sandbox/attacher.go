@@ -122,5 +122,5 @@ func (j *attachJob) mount() error {
 	return nil
 }
 
-// tmpInodes bounds the files in a /tmp of the given size; zygote.py has the same rule.
+// tmpInodes bounds the files in a /tmp of the given size.
 func tmpInodes(size int64) int64 { return max(1024, size>>13) }

@@ -22,6 +22,9 @@ type Config struct {
 	// 10,000.
 	ZygoteAge   time.Duration
 	ZygoteForks int
+	// Agent is the path of nimbus-agent, which starts what no interpreter forks: every runtime but Python needs
+	// it.
+	Agent string
 	// Log is required.
 	Log *slog.Logger
 }

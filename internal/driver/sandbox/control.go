@@ -3,7 +3,6 @@
 package sandbox
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -11,42 +10,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nimbus/internal/driver/sandbox/spawn"
 )
 
-// The kinds of reply a zygote sends.
-const (
-	ready     = 'R' // it takes requests
-	forked    = 'F' // with the child's pidfd
-	exited    = 'X' // with the wait status
-	notForked = 'E' // with a text; of number 0: the zygote itself could not start
-)
-
-// reply is a message from a zygote; zygote.py has its layout.
+// reply is a message from a zygote.
 type reply struct {
-	kind   byte
-	seq    uint64
-	status int32
-	text   string
-	pidfd  int // -1 = none
-}
-
-const replySize = 1 + 8 + 4
-
-func (r reply) append(b []byte) []byte {
-	b = append(b, r.kind)
-	b = binary.NativeEndian.AppendUint64(b, r.seq)
-	b = binary.NativeEndian.AppendUint32(b, uint32(r.status))
-	return append(b, r.text...)
-}
-
-func parseReply(b []byte) (reply, error) {
-	if len(b) < replySize {
-		return reply{}, fmt.Errorf("a reply of %d bytes", len(b))
-	}
-	return reply{
-		kind: b[0], seq: binary.NativeEndian.Uint64(b[1:]), status: int32(binary.NativeEndian.Uint32(b[9:])),
-		text: string(b[replySize:]), pidfd: -1,
-	}, nil
+	spawn.Reply
+	pidfd int // -1 = none
 }
 
 // control is the driver's end of a zygote's control socket. Safe for concurrent use; one reader.
@@ -99,18 +70,18 @@ func (c *control) grow(size int) error {
 	return nil
 }
 
-// request asks for a fork. Its descriptors are copied.
-func (c *control) request(seq uint64, uid uint32, tmp int64, fds []*os.File) error {
-	b := binary.NativeEndian.AppendUint64(nil, seq)
-	b = binary.NativeEndian.AppendUint32(b, uid)
-	b = binary.NativeEndian.AppendUint64(b, uint64(tmp))
+// request asks for an instance. Its descriptors are copied.
+func (c *control) request(r spawn.Request, fds []*os.File) error {
+	b, err := r.Append(nil)
+	if err != nil {
+		return fmt.Errorf("ask for an instance: %w", err)
+	}
 	raw := make([]int, len(fds))
 	for i, f := range fds {
 		raw[i] = int(f.Fd())
 	}
-	_, _, err := c.conn.WriteMsgUnix(b, unix.UnixRights(raw...), nil)
-	if err != nil {
-		return fmt.Errorf("ask for a fork: %w", err)
+	if _, _, err := c.conn.WriteMsgUnix(b, unix.UnixRights(raw...), nil); err != nil {
+		return fmt.Errorf("ask for an instance: %w", err)
 	}
 	return nil
 }
@@ -123,10 +94,11 @@ func (c *control) receive() (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r, err := parseReply(b[:n])
+	parsed, err := spawn.ParseReply(b[:n])
 	if err != nil {
 		return reply{}, err
 	}
+	r := reply{Reply: parsed, pidfd: -1}
 	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil {
 		return reply{}, fmt.Errorf("read a descriptor: %w", err)

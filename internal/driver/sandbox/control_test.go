@@ -6,31 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"nimbus"
 	"nimbus/internal/driver"
 	"nimbus/internal/driver/sandbox/cgroup"
 )
-
-func FuzzParseReply(f *testing.F) {
-	f.Add([]byte{})
-	f.Add(reply{kind: ready}.append(nil))
-	f.Add(reply{kind: exited, seq: 7, status: 9}.append(nil))
-	f.Add(reply{kind: notForked, seq: 1 << 40, text: "no memory"}.append(nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := parseReply(b)
-		if err != nil {
-			if len(b) >= replySize {
-				t.Errorf("%d bytes: %v", len(b), err)
-			}
-			return
-		}
-		if again := r.append(nil); !cmp.Equal(again, b) {
-			t.Errorf("%x became %x", b, again)
-		}
-	})
-}
 
 func TestSlotsDoNotOverlap(t *testing.T) {
 	t.Parallel()

@@ -11,15 +11,14 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"nimbus/internal/driver/sandbox/spawn"
 )
 
 const (
 	initName  = "nimbus-sandbox-init" // argv[0] of the server's own binary when it is to become a zygote
-	controlFD = 3
-	firstTree = controlFD + 1
-
-	maxMessage = 1 << 20 // bytes of a message on the control socket; the plan with its files is the largest
-	rootSize   = "16m"   // of the zygote's root file system; what it holds are small files
+	firstTree = spawn.Control + 1
+	rootSize  = "16m" // of the zygote's root file system; what it holds are small files
 )
 
 // IsInit reports whether this process was started by a Driver to become a zygote. main and every TestMain
@@ -31,17 +30,17 @@ func IsInit() bool { return len(os.Args) > 0 && os.Args[0] == initName }
 func Init() {
 	runtime.LockOSThread()
 	err := becomeZygote()
-	_ = unix.Send(controlFD, reply{kind: notForked, text: err.Error()}.append(nil), 0)
+	_ = unix.Send(spawn.Control, spawn.Reply{Kind: spawn.NotForked, Text: err.Error()}.Append(nil), 0)
 	os.Exit(1)
 }
 
 func becomeZygote() error {
 	// A descriptor more than needed would stay open in the zygote.
-	if err := unix.CloseRange(controlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := unix.CloseRange(spawn.Control, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors: %w", err)
 	}
-	buffer := make([]byte, maxMessage)
-	n, err := unix.Read(controlFD, buffer)
+	buffer := make([]byte, spawn.MaxMessage)
+	n, err := unix.Read(spawn.Control, buffer)
 	if err != nil {
 		return fmt.Errorf("read the plan: %w", err)
 	}
@@ -56,15 +55,14 @@ func becomeZygote() error {
 		return err
 	}
 	if len(os.Args) > 1 && mode(os.Args[1]) == modeProbe {
-		_ = unix.Send(controlFD, reply{kind: ready}.append(nil), 0)
+		_ = unix.Send(spawn.Control, spawn.Reply{Kind: spawn.Ready}.Append(nil), 0)
 		os.Exit(0)
 	}
 	// The control socket alone goes on.
-	if _, err := unix.FcntlInt(controlFD, unix.F_SETFD, 0); err != nil {
+	if _, err := unix.FcntlInt(spawn.Control, unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("keep the control socket: %w", err)
 	}
-	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8"}
-	err = unix.Exec(p.Exec[0], p.Exec, env)
+	err = unix.Exec(p.Exec[0], p.Exec, p.Env)
 	return fmt.Errorf("start %s: %w", p.Exec[0], err)
 }
 

@@ -32,6 +32,8 @@ type instance struct {
 	seq    uint64
 	uid    uint32
 
+	settings map[string]string // in effect since the process started: runtime.StartSettings
+
 	group  *cgroup.Group
 	meter  *cgroup.Meter
 	socket *net.UnixConn

@@ -23,6 +23,9 @@ func (i *instance) Specialize(ctx context.Context, code driver.Code) (driver.Spe
 	if code.Init.CodeDir != codeDir {
 		return driver.Specialized{}, fmt.Errorf("specialize: code is shown at %s, not at %s", codeDir, code.Init.CodeDir)
 	}
+	if err := i.canTakeOn(code.Init.Env); err != nil {
+		return driver.Specialized{}, fmt.Errorf("specialize: %w", err)
+	}
 	i.busy.Lock()
 	defer i.busy.Unlock()
 	began := time.Now()
@@ -40,6 +43,19 @@ func (i *instance) Specialize(ctx context.Context, code driver.Code) (driver.Spe
 		return took, &driver.InitError{Type: resp.Type, Message: resp.Message, Stack: resp.Stack}
 	}
 	return took, nil
+}
+
+// canTakeOn refuses settings that came too late for this process. A forked one executes its interpreter anew.
+func (i *instance) canTakeOn(env map[string]string) error {
+	if i.zygote.forks {
+		return nil
+	}
+	for name, value := range i.zygote.runtime.StartSettings(env) {
+		if had, ok := i.settings[name]; !ok || had != value {
+			return fmt.Errorf("%s: %w", name, driver.ErrFreshProcess)
+		}
+	}
+	return nil
 }
 
 // attach mounts the code and sets the limits; the blank becomes someone's with that.

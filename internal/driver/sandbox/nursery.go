@@ -109,7 +109,7 @@ func (n *nursery) start(ctx context.Context) (*zygote, error) {
 	if err != nil {
 		return nil, err
 	}
-	z, err := startZygote(ctx, n.spawner, n.runtime, base, n.config.Log)
+	z, err := startZygote(ctx, n.spawner, n.runtime, n.config.Agent, base, n.config.Log)
 	if err != nil {
 		n.slots.give(base)
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"nimbus/internal/driver"
 	"nimbus/internal/driver/sandbox/cgroup"
+	"nimbus/internal/driver/sandbox/spawn"
 	"nimbus/internal/runtime"
 )
 
@@ -99,7 +100,7 @@ func (d *Driver) tryInit(ctx context.Context) error {
 		return err
 	}
 	defer d.slots.give(base)
-	p, err := newPlan(runtime.Runtime{Path: "/usr/bin/python3"})
+	p, err := newPlan(runtime.Runtime{Language: runtime.Python, Path: "/usr/bin/python3"}, "")
 	if err != nil {
 		return err
 	}
@@ -141,8 +142,8 @@ func (c *control) tryPlan(ctx context.Context, p plan) error {
 	if err != nil {
 		return fmt.Errorf("wait for a process in namespaces of its own: %w", err)
 	}
-	if r.kind != ready {
-		return fmt.Errorf("%s", r.text)
+	if r.Kind != spawn.Ready {
+		return fmt.Errorf("%s", r.Text)
 	}
 	return nil
 }
@@ -156,13 +157,12 @@ func probeSeccomp() finding {
 	return f
 }
 
-// probeLandlock asks for the ABI, landlock(7). Without it the other layers still hold.
+// probeLandlock asks for the ABI. Without it the other layers still hold.
 func probeLandlock() finding {
-	const versionFlag = 1
-	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, versionFlag)
-	if errno != 0 {
+	abi := landlockABI()
+	if abi == 0 {
 		return finding{Feature: driver.Feature{Name: "landlock",
-			Detail: "not in this kernel, or not among its security modules (lsm= on its command line): " + errno.Error()}}
+			Detail: "not in this kernel, or not among its security modules (lsm= on its command line)"}}
 	}
 	return finding{Feature: driver.Feature{Name: "landlock", OK: true, Detail: fmt.Sprintf("ABI %d", abi)}}
 }

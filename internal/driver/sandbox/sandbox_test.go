@@ -225,7 +225,9 @@ func TestAnInterpreterOfItsOwnPrefix(t *testing.T) {
 		}
 	}
 	d := start(t, config(t, "prefix"))
-	i, err := d.Start(t.Context(), spec("prefix", own))
+	prefixed := spec("prefix", own)
+	prefixed.Runtime.Trees = []string{filepath.Join(prefix, "bin"), filepath.Join(prefix, "lib")}
+	i, err := d.Start(t.Context(), prefixed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +248,7 @@ func TestAnInterpreterOfItsOwnPrefix(t *testing.T) {
 	c2 := config(t, "prefix-data")
 	c2.Dir = filepath.Join(prefix, "lib", "data")
 	d = start(t, c2)
-	if _, err := d.Start(t.Context(), spec("prefix", own)); err == nil || !strings.Contains(err.Error(), "would see") {
+	if _, err := d.Start(t.Context(), prefixed); err == nil || !strings.Contains(err.Error(), "would see") {
 		t.Errorf("data below the prefix: error %v", err)
 	}
 }

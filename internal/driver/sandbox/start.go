@@ -13,6 +13,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/driver"
+	"nimbus/internal/driver/sandbox/spawn"
 	"nimbus/internal/runtime"
 	"nimbus/internal/wire"
 )
@@ -101,8 +102,8 @@ func (d *Driver) begin(ctx context.Context, rt runtime.Runtime) (*nursery, error
 // fork makes a blank and waits for its Hello.
 func (d *Driver) fork(ctx context.Context, z *zygote, spec driver.Spec) (*instance, error) {
 	select {
-	case z.forks <- struct{}{}:
-		defer func() { <-z.forks }()
+	case z.tokens <- struct{}{}:
+		defer func() { <-z.tokens }()
 	case <-z.dead:
 		return nil, errZygoteGone
 	case <-ctx.Done():
@@ -112,7 +113,10 @@ func (d *Driver) fork(ctx context.Context, z *zygote, spec driver.Spec) (*instan
 	if err != nil {
 		return nil, err
 	}
-	err = z.fork(i, spec.Resources.Tmp, fds)
+	if spec.Code != nil && !z.forks {
+		i.settings = spec.Runtime.StartSettings(spec.Code.Init.Env)
+	}
+	err = z.fork(i, fds)
 	closeAll(fds)
 	if err != nil {
 		i.discard()
@@ -126,6 +130,16 @@ func (d *Driver) fork(ctx context.Context, z *zygote, spec driver.Spec) (*instan
 	}
 	i.output.attach(spec.Output)
 	return i, nil
+}
+
+// request is what the zygote is asked for.
+func (i *instance) request() spawn.Request {
+	tmp := i.resources.Tmp
+	r := spawn.Request{Seq: i.seq, UID: i.uid, Tmp: tmp, Inodes: tmpInodes(tmp)}
+	for name, value := range i.settings {
+		r.Env = append(r.Env, name+"="+value)
+	}
+	return r
 }
 
 // handshake waits for the Hello of an instance that was asked for.

@@ -5,7 +5,6 @@ package sandbox
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nimbus"
+	"nimbus/internal/driver/sandbox/spawn"
 	"nimbus/internal/runtime"
 )
 
@@ -25,7 +24,6 @@ const (
 	startTimeout  = 20 * time.Second // of a zygote, on a machine that is very busy
 	forkTimeout   = 10 * time.Second
 	forksAtOnce   = 32 // forks are made one after another; more would only fill the socket
-	sharedMemory  = 64 * nimbus.MiB
 	controlBuffer = 2 << 20
 	firstUID      = 1000
 	lastUID       = 60000
@@ -34,14 +32,15 @@ const (
 // errZygoteGone says that a zygote ended, or takes no more requests, before a fork was made.
 var errZygoteGone = errors.New("the zygote is gone")
 
-// zygote is a process that forks blanks of one runtime. Safe for concurrent use.
+// zygote is a process that starts blanks of one runtime. Safe for concurrent use.
 type zygote struct {
-	runtime string
+	runtime runtime.Runtime
+	forks   bool // and does not execute
 	cmd     *exec.Cmd
 	control *control
 	log     *slog.Logger
 	born    time.Time
-	forks   chan struct{} // a token a fork under way
+	tokens  chan struct{} // one a start under way
 	dead    chan struct{} // closed when it and all it forked are gone
 	readers sync.WaitGroup
 
@@ -52,16 +51,9 @@ type zygote struct {
 	retired   bool // takes no more requests
 }
 
-// setup is the first message to zygote.py.
-type setup struct {
-	Bootstrap string `json:"bootstrap"`
-	Filter    string `json:"filter"` // hex
-	SHM       int64  `json:"shm"`    // bytes of /dev/shm
-}
-
 // startZygote starts a zygote and waits until it takes requests.
-func startZygote(ctx context.Context, s *spawner, rt runtime.Runtime, uidBase uint32, log *slog.Logger) (*zygote, error) {
-	p, err := newPlan(rt)
+func startZygote(ctx context.Context, s *spawner, rt runtime.Runtime, agent string, uidBase uint32, log *slog.Logger) (*zygote, error) {
+	p, err := newPlan(rt, agent)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +64,8 @@ func startZygote(ctx context.Context, s *spawner, rt runtime.Runtime, uidBase ui
 	}
 	defer theirs.Close()
 	z := &zygote{
-		runtime: rt.Name, control: c, log: log.With("runtime", rt.Name), born: time.Now(),
-		forks: make(chan struct{}, forksAtOnce), dead: make(chan struct{}),
+		runtime: rt, forks: p.setup.Bootstrap != "", control: c, log: log.With("runtime", rt.Name), born: time.Now(),
+		tokens: make(chan struct{}, forksAtOnce), dead: make(chan struct{}),
 		instances: make(map[uint64]*instance), uids: make(map[uint32]bool),
 	}
 	if err := z.spawn(s, p, theirs, uidBase); err != nil {
@@ -114,14 +106,15 @@ func (z *zygote) spawn(s *spawner, p *mountPlan, theirs *os.File, uidBase uint32
 
 // awaitReady sends the plan and the setup and waits for the answer.
 func (z *zygote) awaitReady(ctx context.Context, p *mountPlan) error {
-	program, err := filter()
+	policy, err := newPolicy()
 	if err != nil {
 		return err
 	}
+	p.setup.Policy = policy
 	if err := z.control.grow(controlBuffer); err != nil {
 		return err
 	}
-	for _, message := range []any{p.plan, setup{Bootstrap: bootstrapPath, Filter: hex.EncodeToString(program), SHM: sharedMemory}} {
+	for _, message := range []any{p.plan, p.setup} {
 		b, err := json.Marshal(message)
 		if err == nil {
 			err = z.control.send(b)
@@ -139,8 +132,8 @@ func (z *zygote) awaitReady(ctx context.Context, p *mountPlan) error {
 		return fmt.Errorf("wait for the zygote: %w", ctx.Err())
 	case err != nil:
 		return fmt.Errorf("wait for the zygote: %w (what it printed is in the log)", err)
-	case r.kind != ready:
-		return fmt.Errorf("set up the zygote: %s", r.text)
+	case r.Kind != spawn.Ready:
+		return fmt.Errorf("set up the zygote: %s", r.Text)
 	}
 	return nil
 }
@@ -174,30 +167,30 @@ func (z *zygote) read() {
 
 func (z *zygote) handle(r reply) {
 	z.mu.Lock()
-	i := z.instances[r.seq]
-	if r.kind == exited || r.kind == notForked {
-		delete(z.instances, r.seq)
+	i := z.instances[r.Seq]
+	if r.Kind == spawn.Exited || r.Kind == spawn.NotForked {
+		delete(z.instances, r.Seq)
 	}
 	z.mu.Unlock()
 	if i == nil {
-		z.log.Error("a zygote's reply is for nobody", "kind", string(r.kind), "text", r.text)
+		z.log.Error("a zygote's reply is for nobody", "kind", string(r.Kind), "text", r.Text)
 		if r.pidfd >= 0 {
 			unix.Close(r.pidfd)
 		}
 		return
 	}
-	switch r.kind {
-	case forked:
+	switch r.Kind {
+	case spawn.Forked:
 		i.forked(r.pidfd)
-	case exited:
-		i.ended(nil, unix.WaitStatus(r.status))
-	case notForked:
-		i.ended(fmt.Errorf("fork: %s", r.text), unix.WaitStatus(0))
+	case spawn.Exited:
+		i.ended(nil, unix.WaitStatus(r.Status))
+	case spawn.NotForked:
+		i.ended(fmt.Errorf("fork: %s", r.Text), unix.WaitStatus(0))
 	}
 }
 
 // fork asks for a blank that becomes i. That it was made shows at i.
-func (z *zygote) fork(i *instance, tmp int64, fds []*os.File) error {
+func (z *zygote) fork(i *instance, fds []*os.File) error {
 	z.mu.Lock()
 	if z.retired {
 		z.mu.Unlock()
@@ -209,7 +202,7 @@ func (z *zygote) fork(i *instance, tmp int64, fds []*os.File) error {
 	i.zygote, i.seq, i.uid = z, seq, uid
 	z.instances[seq] = i
 	z.mu.Unlock()
-	if err := z.control.request(seq, uid, tmp, fds); err != nil {
+	if err := z.control.request(i.request(), fds); err != nil {
 		z.mu.Lock()
 		_, ours := z.instances[seq]
 		if ours {

@@ -3,9 +3,11 @@
 It is started by Nimbus's init as PID 1 of a PID namespace, root of a user namespace that maps 65536 ids, in
 a read-only root, with a control socket (SEQPACKET, one message a request or reply) as descriptor 3.
 
-    setup    JSON, once: what every instance shares
-    request  seq, uid, /tmp bytes, and descriptors: socket, stdout, stderr, cgroup files
+    setup    JSON, once: what every instance is held to; policy.go decides it
+    request  seq, uid, /tmp bytes and inodes, and descriptors: socket, stdout, stderr, cgroup files
     reply    kind, seq, status; 'F' forked, with the child's pidfd · 'X' exited · 'E' not forked, with a text
+
+The package spawn does the same for runtimes that are executed and not forked.
 
 The order of the steps in instance() is what the kernel demands: each needs a right that a later one gives up.
 """
@@ -25,7 +27,7 @@ import sys
 import traceback
 
 CONTROL = 3
-REQUEST = struct.Struct("=QIQ")  # seq, uid, /tmp bytes
+REQUEST = struct.Struct("=QIQQ")  # seq, uid, /tmp bytes and inodes
 REPLY = struct.Struct("=cQi")  # kind, seq, wait status
 FDS = struct.Struct("=16i")
 
@@ -37,19 +39,6 @@ SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE, SYS_LANDLOCK_RESTRICT_SELF =
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 SECCOMP_MODE_FILTER = 2
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
-
-# Landlock's rights to files, by the ABI that brought them.
-FS_EXECUTE, FS_WRITE_FILE, FS_READ_FILE, FS_READ_DIR = 1, 2, 4, 8
-FS_MAKE_CHAR, FS_MAKE_BLOCK = 1 << 6, 1 << 11
-FS_TRUNCATE, FS_IOCTL_DEV = 1 << 14, 1 << 15
-FS_ABI1, FS_ABI2, FS_ABI3, FS_ABI5 = (1 << 13) - 1, 1 << 13, FS_TRUNCATE, FS_IOCTL_DEV
-
-# What /proc may show to anyone and tells about the host. Where a mode keeps others out already (kcore, say),
-# nothing is mounted.
-MASKED = (
-    "cmdline config.gz interrupts kallsyms kcore key-users keys kmsg latency_stats sched_debug "
-    "slabinfo sysrq-trigger timer_list vmallocinfo"
-)
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -103,10 +92,11 @@ class Zygote:
         self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._children = {}  # pid → seq
         self._shm = b"mode=1777,nr_inodes=1024,size=%d" % setup["shm"]
-        self._masks = list(masks())
+        self._oom_score = b"%d" % setup["oom_score"]
+        self._masks = list(masks(setup["masked"]))
         program = bytes.fromhex(setup["filter"])
         self._filter = Filter(len(program) // 8, program)
-        self._rules = landlock_rules()
+        self._rules = setup["landlock"]
         self._lo_up = struct.pack("16sH14x", b"lo", IFF_UP | IFF_RUNNING)
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -137,7 +127,7 @@ class Zygote:
         fds = []
         for _, _, data in control:
             fds += struct.unpack("=%di" % (len(data) // 4), data[: len(data) // 4 * 4])
-        seq, uid, tmp = REQUEST.unpack(message)
+        seq, uid, *tmp = REQUEST.unpack(message)
         try:
             self._fork(seq, uid, tmp, fds)
         except OSError as e:
@@ -193,13 +183,13 @@ class Zygote:
         os.dup2(fds[0], CONTROL, inheritable=False)
         syscall("close_range", SYS_CLOSE_RANGE, ctypes.c_uint(CONTROL + 1), ctypes.c_uint(0xFFFFFFFF), ctypes.c_int(0))
         os.setsid()
-        # Short of memory, the kernel is to take instances before the server.
         adjust = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-        os.write(adjust, b"500")
+        os.write(adjust, self._oom_score)
         os.close(adjust)
 
         check(libc.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP), "unshare")
-        options = b"mode=1777,nr_inodes=%d,size=%d" % (max(1024, tmp >> 13), tmp)
+        size, inodes = tmp
+        options = b"mode=1777,nr_inodes=%d,size=%d" % (inodes, size)
         mount(b"tmpfs", b"/tmp", b"tmpfs", MS_NOSUID | MS_NODEV, options)
         mount(b"tmpfs", b"/dev/shm", b"tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, self._shm)
         mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -217,9 +207,9 @@ class Zygote:
         prctl("seccomp", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(self._filter))
 
 
-def masks():
-    """The files of MASKED that others may read or write here."""
-    for name in MASKED.split():
+def masks(names):
+    """The files of /proc that others may read or write here. Where a mode keeps them out, nothing is hidden."""
+    for name in names:
         try:
             mode = os.stat("/proc/" + name).st_mode
         except FileNotFoundError:
@@ -228,33 +218,16 @@ def masks():
             yield b"/proc/" + name.encode()
 
 
-def landlock_rules():
-    """The rights handled and the rules (path, rights) that this kernel understands; None without Landlock."""
-    abi = libc.syscall(ctypes.c_long(SYS_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(1))
-    if abi < 1:
-        return None
-    handled = FS_ABI1 | (FS_ABI2 if abi >= 2 else 0) | (FS_ABI3 if abi >= 3 else 0) | (FS_ABI5 if abi >= 5 else 0)
-    tree = handled & ~(FS_MAKE_CHAR | FS_MAKE_BLOCK | FS_IOCTL_DEV)
-    device = handled & (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
-    return handled, [
-        ("/", FS_EXECUTE | FS_READ_FILE | FS_READ_DIR),
-        ("/dev", device),  # holds the devices we put there, on a read-only file system
-        ("/dev/shm", tree),
-        ("/tmp", tree),
-    ]
-
-
 def landlock(rules):
     if rules is None:
         return
-    handled, paths = rules
-    attr = RulesetAttr(handled)
+    attr = RulesetAttr(rules["handled"])
     ruleset = syscall(
         "landlock_create_ruleset", SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(attr), ctypes.c_size_t(8), ctypes.c_uint(0)
     )
-    for path, allowed in paths:
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        rule = PathBeneath(allowed, fd)
+    for rule in rules["rules"]:
+        fd = os.open(rule["path"], os.O_PATH | os.O_CLOEXEC)
+        rule = PathBeneath(rule["access"], fd)
         syscall(
             "landlock_add_rule", SYS_LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.byref(rule),
             ctypes.c_uint(0),
