@@ -83,14 +83,14 @@ func (p *Pool) claim(r Request) (grant, *waiter, error) {
 // enter makes a call wait, if there is room. The caller holds the function's mutex.
 func (p *Pool) enter(f *function, g *group, bytes int64) (*waiter, effects, error) {
 	var e effects
-	if f.held >= p.config.QueuePerFunction {
+	if f.held >= p.config().QueuePerFunction {
 		return nil, e, busyError("%d calls of the function are waiting already", f.held)
 	}
-	if n := p.held.Add(1); n > int64(p.config.QueueSize) {
+	if n := p.held.Add(1); n > int64(p.config().QueueSize) {
 		p.held.Add(-1)
 		return nil, e, busyError("%d calls are waiting already", n-1)
 	}
-	if n := p.heldBytes.Add(bytes); n > p.config.QueueBytes {
+	if n := p.heldBytes.Add(bytes); n > p.config().QueueBytes {
 		p.held.Add(-1)
 		p.heldBytes.Add(-bytes)
 		return nil, e, busyError("the events of waiting calls fill %d MB already", (n-bytes)/nimbus.MiB)
@@ -116,7 +116,7 @@ func (p *Pool) hold(ctx context.Context, w *waiter) (grant, error) {
 		p.held.Add(-1)
 		p.heldBytes.Add(-w.bytes)
 	}()
-	timer := time.NewTimer(p.config.HoldTimeout)
+	timer := time.NewTimer(p.config().HoldTimeout)
 	defer timer.Stop()
 	var reason error
 	select {
@@ -125,7 +125,7 @@ func (p *Pool) hold(ctx context.Context, w *waiter) (grant, error) {
 	case <-ctx.Done():
 		reason = fmt.Errorf("wait for an instance: %w", context.Cause(ctx))
 	case <-timer.C:
-		reason = busyError("no instance became free within %s", p.config.HoldTimeout)
+		reason = busyError("no instance became free within %s", p.config().HoldTimeout)
 	case <-p.closed:
 		reason = stoppingError()
 	}

@@ -40,7 +40,19 @@ type RuntimeConfig struct {
 	MinWarm    int    // blanks to have at any price
 	TargetWarm int    // blanks to have when no call waits for a start
 	MaxTotal   int    // instances in all; 0 = 1000
+	Blanks     Blanks // when there are to be any
+	Memory     int64  // bytes a blank may use, which may become a function of another size; 0 = Limits.Memory
+	CPUMilli   int    // thousandths of a core a blank may use; 0 = no limit
 }
+
+// Blanks says when a runtime's blanks are kept.
+type Blanks uint8
+
+// The times.
+const (
+	BlanksAlways   Blanks = iota
+	BlanksWhenUsed        // while there is a function of the runtime
+)
 
 // The defaults.
 const (
@@ -72,6 +84,7 @@ func (c Config) WithDefaults() Config {
 	c.Runtimes = append([]RuntimeConfig(nil), c.Runtimes...)
 	for i := range c.Runtimes {
 		set(&c.Runtimes[i].MaxTotal, defaultMaxTotal)
+		set(&c.Runtimes[i].Memory, c.Limits.Memory)
 	}
 	return c
 }

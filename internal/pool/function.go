@@ -26,7 +26,7 @@ type key struct {
 func (p *Pool) keyOf(spec *Spec) key {
 	settings := &spec.Version.Settings
 	return key{version: spec.Version.Number, size: driver.Resources{
-		Memory: settings.Memory, CPUMilli: settings.CPUMilli, PIDs: p.config.Limits.PIDs, Tmp: settings.Tmp,
+		Memory: settings.Memory, CPUMilli: settings.CPUMilli, PIDs: p.config().Limits.PIDs, Tmp: settings.Tmp,
 	}}
 }
 
@@ -206,7 +206,7 @@ func (g *group) retired(in *instance) bool {
 
 // place decides what becomes of an instance whose call has ended: it is handed on, kept, or stopped.
 func (g *group) place(in *instance, p *Pool, now time.Time, e *effects) {
-	_, worn := p.config.Policy.Worn(in.startedAt, in.uses, now)
+	_, worn := p.config().Policy.Worn(in.startedAt, in.uses, now)
 	if worn || g.retired(in) || g.stock.wants(g.function) || !in.alive() {
 		e.stop(in)
 		if g.short() {

@@ -36,7 +36,7 @@ type instance struct {
 
 func (p *Pool) newInstance(s *stock) *instance {
 	in := &instance{id: nimbus.NewID().String(), stock: s, startedAt: time.Now()}
-	in.output = newOutput(p.logs, p.config.Limits, in.id)
+	in.output = newOutput(p.logs, p.config().Limits, in.id)
 	return in
 }
 

@@ -98,7 +98,7 @@ func (p *Pool) release(in *instance, serial uint64, v Verdict) {
 
 // resume wakes a frozen instance that is leased.
 func (p *Pool) resume(ctx context.Context, in *instance) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.PauseTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config().PauseTimeout)
 	defer cancel()
 	if err := in.pauser.Resume(ctx); err != nil {
 		return err

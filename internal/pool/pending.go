@@ -13,7 +13,7 @@ func (r *runner) startPending() {
 	r.pending = append(r.pending, p.starts.take()...)
 	room := newRoom(p)
 	var parked []*group
-	for len(r.pending) > 0 && r.starting.Load() < int64(p.config.Starts) {
+	for len(r.pending) > 0 && r.starting.Load() < int64(p.config().Starts) {
 		g := r.pending[0]
 		r.pending = r.pending[1:]
 		in, more := r.begin(g)
@@ -35,7 +35,7 @@ func (r *runner) startPending() {
 func (r *runner) begin(g *group) (in *instance, more bool) {
 	p, f := r.pool, g.function
 	f.mu.Lock()
-	if !g.short() || f.starting >= p.config.StartsPerFunction {
+	if !g.short() || f.starting >= p.config().StartsPerFunction {
 		g.queued = false // whoever makes it short again, or ends a start, enters it anew
 		dead := f.forget(g)
 		f.mu.Unlock()

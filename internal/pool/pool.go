@@ -14,7 +14,6 @@ package pool
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -56,8 +55,11 @@ type Pool struct {
 	logs     Logs
 	metrics  Metrics
 	log      *slog.Logger
-	config   Config
-	stocks   map[stockKey]*stock // never changes
+	current  atomic.Pointer[Config]
+	stocks   map[stockKey]*stock // by the runtime's own name; never changes
+	index    stockIndex          // by every name a runtime is asked for by
+
+	drivers []string // names, the first is where blanks are kept unless told otherwise
 
 	functions sync.Map // nimbus.ID → *function
 
@@ -77,34 +79,31 @@ func New(d Deps, config Config) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		packages: d.Packages, logs: d.Logs, metrics: d.Metrics, log: d.Log, config: config,
+		packages: d.Packages, logs: d.Logs, metrics: d.Metrics, log: d.Log,
 		stocks: make(map[stockKey]*stock),
 		kick:   make(chan struct{}, 1), closed: make(chan struct{}),
 	}
-	names := make(map[string]bool)
-	for i, driver := range d.Drivers {
-		name := driver.Name()
-		names[name] = true
+	for _, d := range d.Drivers {
+		p.drivers = append(p.drivers, d.Name())
 		for _, r := range config.Runtimes {
-			s := newStock(driver, r)
-			if home := r.Driver == name || r.Driver == "" && i == 0; !home {
-				s.config.MinWarm, s.config.TargetWarm = 0, 0
-			}
-			p.stocks[stockKey{name, r.Runtime.Name}] = s
+			p.stocks[stockKey{d.Name(), r.Runtime.Name}] = newStock(d, r.Runtime)
 		}
 	}
-	for _, r := range config.Runtimes {
-		if r.Driver != "" && !names[r.Driver] {
-			return nil, fmt.Errorf("pool: runtime %s: there is no driver %q", r.Runtime.Name, r.Driver)
-		}
+	p.index.fill(p.stocks)
+	if err := p.checkDrivers(config); err != nil {
+		return nil, err
 	}
+	p.configure(config)
 	return p, nil
 }
+
+// config is what holds at this moment.
+func (p *Pool) config() *Config { return p.current.Load() }
 
 // stockFor finds the stock that serves a version, or says why there is none.
 func (p *Pool) stockFor(spec *Spec) (*stock, error) {
 	settings := &spec.Version.Settings
-	s := p.stocks[stockKey{settings.Driver, settings.Runtime}]
+	s := p.index.find(stockKey{settings.Driver, settings.Runtime})
 	if s == nil {
 		return nil, nimbus.Errorf(nimbus.CodeConflict, "this server cannot run %s on the driver %q: one of them is not there any more",
 			settings.Runtime, settings.Driver)

@@ -20,7 +20,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	r.loop(ctx, func() bool { return false })
 
 	p.stopping.Store(true)
-	grace, over := context.WithTimeout(base, p.config.Grace)
+	grace, over := context.WithTimeout(base, p.config().Grace)
 	defer over()
 	r.loop(grace, p.quiet)
 
@@ -91,7 +91,7 @@ func (r *runner) loop(ctx context.Context, idle func() bool) {
 
 // dispatch begins what can be begun: stops first, because they make room.
 func (r *runner) dispatch() {
-	for r.ending.Load() < int64(r.pool.config.Chores) {
+	for r.ending.Load() < int64(r.pool.config().Chores) {
 		in := r.pool.stops.pop()
 		if in == nil {
 			break

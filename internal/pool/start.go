@@ -93,7 +93,7 @@ func (r *runner) prepare(g *group, in *instance) (nimbus.Phases, error) {
 	began := time.Now()
 	if in.driver == nil && needsFreshProcess(code.Init.Env) {
 		in.output.serve(g.function.id, g.key.version)
-		if err := r.boot(in, &code, r.pool.config.StartTimeout+r.pool.config.Limits.InitTimeout); err != nil {
+		if err := r.boot(in, &code, r.pool.config().StartTimeout+r.pool.config().Limits.InitTimeout); err != nil {
 			phases.Init = time.Since(began)
 			return phases, r.initError(err)
 		}
@@ -102,14 +102,14 @@ func (r *runner) prepare(g *group, in *instance) (nimbus.Phases, error) {
 		return phases, nil
 	}
 	if in.driver == nil {
-		if err := r.boot(in, nil, r.pool.config.StartTimeout); err != nil {
+		if err := r.boot(in, nil, r.pool.config().StartTimeout); err != nil {
 			return phases, fmt.Errorf("start instance %s: %w", in.id, err)
 		}
 		in.move(Specializing)
 	}
 	phases.Claim = time.Since(began)
 	in.output.serve(g.function.id, g.key.version)
-	ctx, cancel := context.WithTimeout(r.work, r.pool.config.Limits.InitTimeout)
+	ctx, cancel := context.WithTimeout(r.work, r.pool.config().Limits.InitTimeout)
 	defer cancel()
 	given := time.Now()
 	done, err := in.driver.Specialize(ctx, code)
@@ -126,16 +126,16 @@ func (r *runner) boot(in *instance, code *driver.Code, timeout time.Duration) er
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.work, timeout)
 	defer cancel()
-	limits := r.pool.config.Limits
+	limits, size := &r.pool.config().Limits, in.stock.config()
 	made, err := in.stock.driver.Start(ctx, driver.Spec{
-		ID: in.id, Runtime: in.stock.config.Runtime, Output: in.output.write, Code: code,
-		Resources: driver.Resources{Memory: limits.Memory, PIDs: limits.PIDs, Tmp: limits.Tmp},
+		ID: in.id, Runtime: in.stock.runtime, Output: in.output.write, Code: code,
+		Resources: driver.Resources{Memory: size.Memory, CPUMilli: size.CPUMilli, PIDs: limits.PIDs, Tmp: limits.Tmp},
 	})
 	if err != nil {
 		return err
 	}
 	if code == nil {
-		r.pool.metrics.ObserveBoot(in.stock.config.Runtime.Name, time.Since(began))
+		r.pool.metrics.ObserveBoot(in.stock.runtime.Name, time.Since(began))
 	}
 	in.driver = made
 	in.pauser, _ = made.(driver.Pauser)
@@ -151,7 +151,7 @@ func (p *Pool) codeOf(g *group, dir string) driver.Code {
 		FunctionName: g.spec.FunctionName, FunctionID: g.spec.FunctionID.String(),
 		FunctionVersion: g.spec.VersionText, Namespace: g.spec.Namespace,
 		MemoryMB:    settings.Memory / nimbus.MiB,
-		MaxResponse: p.config.Limits.Response, MaxStream: p.config.Limits.Stream,
+		MaxResponse: p.config().Limits.Response, MaxStream: p.config().Limits.Stream,
 	}}
 }
 
@@ -174,7 +174,7 @@ func (r *runner) initError(err error) error {
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		return &driver.InitError{Type: nimbus.ErrorTypeInitTimeout,
-			Message: fmt.Sprintf("the code was not imported within %s", r.pool.config.Limits.InitTimeout)}
+			Message: fmt.Sprintf("the code was not imported within %s", r.pool.config().Limits.InitTimeout)}
 	case errors.As(err, &exit) && exit.Exit.OutOfMemory:
 		return &driver.InitError{Type: nimbus.ErrorTypeOutOfMemory, Message: "over its memory while the code was imported"}
 	case errors.As(err, &exit):

@@ -25,7 +25,7 @@ type StockStats struct {
 func (p *Pool) Stats() Stats {
 	s := Stats{Held: p.held.Load(), HeldBytes: p.heldBytes.Load()}
 	for key, stock := range p.stocks {
-		one := StockStats{Runtime: key.runtime, Driver: key.driver, MaxTotal: stock.config.MaxTotal,
+		one := StockStats{Runtime: key.runtime, Driver: key.driver, MaxTotal: stock.config().MaxTotal,
 			States: make(map[State]int), Failing: stock.failing()}
 		for _, in := range stock.instances() {
 			if state := in.now(); state != Stopped {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nimbus/internal/driver"
+	"nimbus/internal/runtime"
 	"nimbus/internal/scheduler"
 )
 
@@ -20,8 +21,9 @@ type stockKey struct{ driver, runtime string }
 
 // stock is every instance of one runtime on one driver, and the blanks among them.
 type stock struct {
-	driver driver.Driver
-	config RuntimeConfig
+	driver  driver.Driver
+	runtime runtime.Runtime
+	current atomic.Pointer[RuntimeConfig]
 
 	starved  atomic.Int64 // groups that wait for room
 	neediest atomic.Int64 // fewest instances a function among them has
@@ -29,20 +31,24 @@ type stock struct {
 	mu        sync.Mutex
 	all       map[*instance]struct{} // until they are Stopped
 	blanks    []*instance
+	users     int // functions that calls of it may come for
 	starting  int // blanks
 	failures  int // of starts, in a row
 	notBefore time.Time
 }
 
-func newStock(d driver.Driver, c RuntimeConfig) *stock {
-	return &stock{driver: d, config: c, all: make(map[*instance]struct{})}
+func newStock(d driver.Driver, rt runtime.Runtime) *stock {
+	return &stock{driver: d, runtime: rt, all: make(map[*instance]struct{})}
 }
+
+// config is what holds at this moment.
+func (s *stock) config() *RuntimeConfig { return s.current.Load() }
 
 // add counts an instance in, if there is room.
 func (s *stock) add(in *instance) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) >= s.config.MaxTotal {
+	if len(s.all) >= s.config().MaxTotal {
 		return false
 	}
 	s.all[in] = struct{}{}
@@ -149,8 +155,13 @@ func (s *stock) instances() []*instance {
 func (s *stock) snapshot(waiting int) (scheduler.Runtime, []*instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c := s.config()
+	minWarm, targetWarm := c.MinWarm, c.TargetWarm
+	if c.Blanks == BlanksWhenUsed && s.users == 0 {
+		minWarm, targetWarm = 0, 0
+	}
 	r := scheduler.Runtime{
-		MinWarm: s.config.MinWarm, TargetWarm: s.config.TargetWarm, MaxTotal: s.config.MaxTotal,
+		MinWarm: minWarm, TargetWarm: targetWarm, MaxTotal: c.MaxTotal,
 		Total: len(s.all), Starting: s.starting, Waiting: waiting, NotBefore: s.notBefore,
 	}
 	for _, in := range s.blanks {

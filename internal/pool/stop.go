@@ -66,7 +66,7 @@ func (r *runner) discard(in *instance) {
 // stop ends an instance, trying until nothing of it is left or the pool ends.
 func (r *runner) stop(in *instance) {
 	for {
-		ctx, cancel := context.WithTimeout(r.base, r.pool.config.StopTimeout)
+		ctx, cancel := context.WithTimeout(r.base, r.pool.config().StopTimeout)
 		err := in.driver.Stop(ctx)
 		cancel()
 		if err == nil {
@@ -87,7 +87,7 @@ func (r *runner) stop(in *instance) {
 func (r *runner) stopAll() {
 	queue := make(chan *instance)
 	var workers sync.WaitGroup
-	for range r.pool.config.Chores {
+	for range r.pool.config().Chores {
 		workers.Go(func() {
 			for in := range queue {
 				in.move(Stopping)

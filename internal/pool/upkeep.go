@@ -19,10 +19,10 @@ type view struct {
 // upkeep asks the scheduler what to do, begins it, and returns when to ask again; zero = when woken.
 func (r *runner) upkeep(now time.Time) time.Time {
 	v := r.view()
-	plan := scheduler.Make(r.pool.config.Policy, v.snapshot, now)
+	plan := scheduler.Make(r.pool.config().Policy, v.snapshot, now)
 	next := plan.Next
-	if v.busy && r.pool.config.Policy.FreezeAfter > 0 {
-		if soon := now.Add(r.pool.config.Policy.FreezeAfter / 4); next.IsZero() || soon.Before(next) {
+	if v.busy && r.pool.config().Policy.FreezeAfter > 0 {
+		if soon := now.Add(r.pool.config().Policy.FreezeAfter / 4); next.IsZero() || soon.Before(next) {
 			next = soon
 		}
 	}
@@ -101,7 +101,7 @@ func (r *runner) apply(v view, plan scheduler.Plan, now time.Time) bool {
 
 // chore runs do, if there are hands.
 func (r *runner) chore(do func()) bool {
-	if r.chores.Load() >= int64(r.pool.config.Chores) {
+	if r.chores.Load() >= int64(r.pool.config().Chores) {
 		return false
 	}
 	r.task(&r.chores, do)
@@ -128,7 +128,7 @@ func (r *runner) freeze(in *instance, planned time.Time) {
 	g := in.group
 	f := g.function
 	f.mu.Lock()
-	used := in.usedAt.After(planned.Add(-r.pool.config.Policy.FreezeAfter))
+	used := in.usedAt.After(planned.Add(-r.pool.config().Policy.FreezeAfter))
 	if used || in.now() != Idle || !g.remove(in) || !in.move(Leased) {
 		f.mu.Unlock()
 		return
@@ -136,7 +136,7 @@ func (r *runner) freeze(in *instance, planned time.Time) {
 	g.freezing++
 	f.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(r.work, r.pool.config.PauseTimeout)
+	ctx, cancel := context.WithTimeout(r.work, r.pool.config().PauseTimeout)
 	defer cancel()
 	err := in.pauser.Pause(ctx)
 
@@ -160,7 +160,7 @@ func (r *runner) check(in *instance) {
 	}
 	f.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(r.work, r.pool.config.PingTimeout)
+	ctx, cancel := context.WithTimeout(r.work, r.pool.config().PingTimeout)
 	defer cancel()
 	err := in.driver.Ping(ctx)
 
@@ -191,7 +191,7 @@ func (r *runner) ping(in *instance) {
 	if !in.stock.borrow(in) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.work, r.pool.config.PingTimeout)
+	ctx, cancel := context.WithTimeout(r.work, r.pool.config().PingTimeout)
 	defer cancel()
 	if err := in.driver.Ping(ctx); err != nil {
 		r.pool.log.Warn("blank gave no sign of life", "instance_id", in.id, "error", err)
@@ -204,7 +204,7 @@ func (r *runner) ping(in *instance) {
 // refill starts blanks, as many as there are hands for.
 func (r *runner) refill(s *stock, count int) {
 	for range count {
-		if r.pool.stopping.Load() || r.refilling.Load() >= int64(r.pool.config.Refills) {
+		if r.pool.stopping.Load() || r.refilling.Load() >= int64(r.pool.config().Refills) {
 			return // the end of one asks for a new plan
 		}
 		in := r.pool.newInstance(s)
@@ -225,11 +225,11 @@ func (s *stock) begin(n int) {
 
 // blank starts one.
 func (r *runner) blank(s *stock, in *instance) {
-	err := r.boot(in, nil, r.pool.config.StartTimeout)
+	err := r.boot(in, nil, r.pool.config().StartTimeout)
 	s.begin(-1)
 	if err != nil {
 		if r.work.Err() == nil {
-			r.pool.log.Warn("blank could not be started", "runtime", s.config.Runtime.Name, "error", err)
+			r.pool.log.Warn("blank could not be started", "runtime", s.runtime.Name, "error", err)
 		}
 		s.failed(time.Now())
 		r.ended(in)
