@@ -5,61 +5,100 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
 	"nimbus"
+	"nimbus/internal/runtime"
 )
 
-// MaxHandler bounds the bytes of a handler's text.
-const MaxHandler = 256
-
-// handlerForm is module.function; the module is dotted or slashed.
-var handlerForm = regexp.MustCompile(`^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\.[A-Za-z_][A-Za-z0-9_]*$`)
-
-// ValidHandler reports whether text has the form of a handler: "handler.handle", "src/app.main".
-func ValidHandler(text string) bool {
-	return len(text) <= MaxHandler && handlerForm.MatchString(text)
+// FindHandler looks in a tree for what a valid handler of the language names: handler.py or handler/__init__.py;
+// handler.js; an executable, or Go source that it is compiled from; a .wasm file; bootstrap. When it is not
+// there the error is CodeInvalid, names the field "handler" and what there is; when it is there and can't be
+// run on this machine, the field is "code".
+func FindHandler(tree fs.FS, language runtime.Language, handler string) error {
+	switch language {
+	case runtime.Python, runtime.Node:
+		return findModule(tree, language, handler)
+	case runtime.Custom:
+		handler = bootstrap
+	}
+	there, err := isFile(tree, handler)
+	switch {
+	case err != nil:
+		return err
+	case there && language == runtime.Wasm:
+		return checkModule(tree, handler)
+	case there:
+		return checkProgram(tree, handler)
+	case language == runtime.Custom:
+		return missingHandler(tree, "a package of the runtime custom needs the file %s at its top", bootstrap)
+	}
+	dir, err := goPackage(tree, handler)
+	if err != nil || dir != "" {
+		return err
+	}
+	if language == runtime.Wasm {
+		return missingHandler(tree, "%q is no file of the package, nor is there Go source to compile it from", handler)
+	}
+	return missingHandler(tree, "%q is no executable of the package, nor is there Go source (package main) to compile it from", handler)
 }
 
-// HandlerFile returns the file that the module of a valid handler is written in: handler.py.
-func HandlerFile(handler string) string { return modulePath(handler) + ".py" }
+// Needs reports whether a tree that has the handler is to be compiled before it can run.
+func (*Compiler) Needs(tree fs.FS, rt runtime.Runtime, handler string) bool {
+	switch rt.Language {
+	case runtime.Wasm:
+		return true // to machine code, at least
+	case runtime.Go:
+		there, err := isFile(tree, handler)
+		return err == nil && !there
+	}
+	return false
+}
 
-// FindHandler looks for the file of a valid handler in a tree: handler.py or handler/__init__.py. When it is
-// not there the error is CodeInvalid, names the field "handler" and what there is.
-func FindHandler(tree fs.FS, handler string) error {
-	module := modulePath(handler)
-	candidates := []string{module + ".py", path.Join(module, "__init__.py")}
-	for _, file := range candidates {
-		st, err := fs.Stat(tree, file)
-		if err == nil && !st.IsDir() {
-			return nil
-		}
-		if err != nil && !isAbsent(err) {
-			return fmt.Errorf("look for handler: %w", err)
+func findModule(tree fs.FS, language runtime.Language, handler string) error {
+	files := moduleFiles(language, handler)
+	for _, file := range files {
+		if there, err := isFile(tree, file); there || err != nil {
+			return err
 		}
 	}
+	last := len(files) - 1
+	return missingHandler(tree, "%q needs the file %s or %s", handler, strings.Join(files[:last], ", "), files[last])
+}
+
+// missingHandler says what is missing and what is there instead.
+func missingHandler(tree fs.FS, format string, args ...any) error {
 	there, err := describe(tree)
 	if err != nil {
 		return err
 	}
 	var v nimbus.Invalid
-	v.Add("handler", "%q needs the file %s or %s; the package has %s", handler, candidates[0], candidates[1], there)
+	v.Add("handler", "%s; the package has %s", fmt.Sprintf(format, args...), there)
 	return v.Err()
 }
 
+// isFile reports whether name is a file of the tree, or a link to one.
+func isFile(tree fs.FS, name string) (bool, error) {
+	st, err := fs.Stat(tree, name)
+	switch {
+	case err == nil:
+		return st.Mode().IsRegular(), nil
+	case isAbsent(err):
+		return false, nil
+	}
+	return false, fmt.Errorf("look for handler: %w", err)
+}
+
 // isAbsent reports whether err says that there can be no such file: its name may be longer than the disk
-// allows, or lead through another file.
+// allows, lead through another file, or be none.
 func isAbsent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, syscall.ENOTDIR) ||
+		errors.Is(err, syscall.ENAMETOOLONG)
 }
 
-func modulePath(handler string) string {
-	return strings.ReplaceAll(handler[:strings.LastIndexByte(handler, '.')], ".", "/")
-}
-
-// describe lists some of what a user could have meant: the Python files, else whatever is at the top.
+// describe lists some of what a user could have meant: the files that code is in, else whatever is at the top.
 func describe(tree fs.FS) (string, error) {
 	const most = 10
 	var found, top []string
@@ -68,10 +107,13 @@ func describe(tree fs.FS) (string, error) {
 		if err != nil {
 			return err
 		}
+		if e.IsDir() && e.Name() == "node_modules" {
+			return fs.SkipDir
+		}
 		if name != "." && !strings.Contains(name, "/") {
 			top = append(top, entryName(name, e))
 		}
-		if strings.HasSuffix(name, ".py") && !e.IsDir() {
+		if isCode(name) && !e.IsDir() {
 			if len(found) == most {
 				more = true
 				return fs.SkipAll
@@ -90,6 +132,10 @@ func describe(tree fs.FS) (string, error) {
 		found = append(found, "…")
 	}
 	return strings.Join(found, ", "), nil
+}
+
+func isCode(name string) bool {
+	return isScript(name) || slices.Contains([]string{".py", ".go", wasmSuffix}, path.Ext(name)) || name == bootstrap
 }
 
 func entryName(name string, e fs.DirEntry) string {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"nimbus"
@@ -15,109 +14,126 @@ import (
 // maxScan bounds how much of one file is looked at.
 const maxScan = nimbus.MiB
 
-// entryModules are the files that people put handlers into, and entryNames what they call them: the common
-// conventions of function platforms.
-func entryModules() []string {
-	return []string{"handler", "main", "lambda_function", "app", "index", "function", "func"}
+// guess is what a tree looks like to one language.
+type guess struct {
+	language runtime.Language
+	handlers []string // all that qualify; more than one = the user has to choose
+	weak     bool     // it counts only where no other language is sure
+	missing  string   // why none qualifies, although files of the language are there
 }
 
-func entryNames() []string { return []string{"handle", "handler", "lambda_handler"} }
+// guessers look at a tree, each for its language.
+func guessers() []func(tree fs.FS) (guess, error) {
+	return []func(tree fs.FS) (guess, error){guessPython, guessNode, guessGo, guessWasm, guessCustom}
+}
 
-// weakName is an entry only where there is no better one: scripts have it too.
-const weakName = "main"
-
-// Infer finds the language and the handler of a tree whose user named none: handler.handle if that is there,
-// else the one function with a handler's name among the Python files at the top. When none or several
-// qualify the error is CodeInvalid, names the candidates and the field to set.
+// Infer finds the language and the handler of a tree whose user named none, and checks it as FindHandler does.
+// When none or several qualify the error is CodeInvalid, names the candidates and the field to set.
 func Infer(tree fs.FS) (runtime.Language, string, error) {
-	modules, err := topModules(tree)
-	if err != nil {
-		return "", "", err
-	}
-	if len(modules) == 0 {
-		return "", "", noModules(tree)
-	}
-	if modules["handler"].binds("handle") {
-		return runtime.Python, "handler.handle", nil
-	}
-	for _, found := range guesses(modules) {
-		switch len(found) {
-		case 0:
-		case 1:
-			return runtime.Python, found[0], nil
-		default:
-			return "", "", inferError("several could be meant: %s; choose one", strings.Join(found, ", "))
+	var sure, weak []guess
+	missing := ""
+	for _, look := range guessers() {
+		g, err := look(tree)
+		switch {
+		case err != nil:
+			return "", "", fmt.Errorf("infer handler: %w", err)
+		case len(g.handlers) == 0 && missing == "":
+			missing = g.missing
+		case len(g.handlers) > 0 && g.weak:
+			weak = append(weak, g)
+		case len(g.handlers) > 0:
+			sure = append(sure, g)
 		}
 	}
-	files := make([]string, 0, len(modules))
-	for name := range modules {
-		files = append(files, name+".py")
+	if len(sure) == 0 {
+		sure = weak
 	}
-	slices.Sort(files)
-	return "", "", inferError("no function named %s or %s was found in %s; name yours as module.function",
-		strings.Join(entryNames(), ", "), weakName, strings.Join(files[:min(10, len(files))], ", "))
+	switch {
+	case len(sure) == 1:
+		handler, err := sure[0].only(tree)
+		return sure[0].language, handler, err
+	case len(sure) > 1:
+		return "", "", severalLanguages(sure)
+	case missing != "":
+		return "", "", inferError("handler", "%s", missing)
+	}
+	return "", "", nothingToRun(tree)
 }
 
-// guesses returns sets of candidates; the first that is not empty decides.
-func guesses(modules map[string]module) [][]string {
-	known := make(map[string]module)
-	for _, name := range entryModules() {
-		if m, there := modules[name]; there {
-			known[name] = m
+// InferHandler finds the handler of a tree whose language is known. Errors are as Infer's.
+func InferHandler(tree fs.FS, language runtime.Language) (string, error) {
+	for _, look := range guessers() {
+		g, err := look(tree)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("infer handler: %w", err)
+		case g.language != language:
+		case len(g.handlers) > 0:
+			return g.only(tree)
+		case g.missing != "":
+			return "", inferError("handler", "%s", g.missing)
 		}
 	}
-	function := func(m module, name string) bool { return slices.Contains(m.functions, name) }
-	main := []string{weakName}
-	return [][]string{
-		candidates(known, entryNames(), function),
-		candidates(modules, entryNames(), function),
-		candidates(known, main, function),
-		candidates(modules, main, function),
-		// Last, because a logger's "handler = …" is no handler.
-		candidates(known, entryNames(), module.binds),
-		candidates(modules, entryNames(), module.binds),
-	}
+	return "", nothingToRun(tree)
 }
 
-// candidates returns module.name for every module that has one of the names, sorted.
-func candidates(modules map[string]module, names []string, has func(module, string) bool) []string {
-	var found []string
-	for file, m := range modules {
-		for _, name := range names {
-			if has(m, name) {
-				found = append(found, file+"."+name)
-			}
-		}
-	}
-	slices.Sort(found)
-	return found
-}
-
-// topModules returns the Python modules at the top of the tree with the names each binds. Files that only
-// tests and installers read are left out.
-func topModules(tree fs.FS) (map[string]module, error) {
-	entries, err := fs.ReadDir(tree, ".")
-	if err != nil {
-		return nil, fmt.Errorf("infer handler: %w", err)
-	}
-	modules := make(map[string]module)
-	for _, e := range entries {
-		name, isPython := strings.CutSuffix(e.Name(), ".py")
-		if e.IsDir() || !isPython || !ValidHandler(name+".handle") || isAuxiliary(name) {
+// InferLanguage finds the language of a tree whose user named the handler only: the one that finds the handler in
+// it. The error, where none does, is Python's, or of the language whose form the handler has.
+func InferLanguage(tree fs.FS, handler string) (runtime.Language, error) {
+	var first error
+	for _, language := range []runtime.Language{runtime.Python, runtime.Node, runtime.Go, runtime.Wasm, runtime.Custom} {
+		if !ValidHandler(language, handler) {
 			continue
 		}
-		src, err := readStart(tree, e.Name())
-		if err != nil {
-			return nil, fmt.Errorf("infer handler: %w", err)
+		err := FindHandler(tree, language, handler)
+		if err == nil {
+			return language, nil
 		}
-		modules[name] = scanModule(src)
+		if nimbus.CodeOf(err) != nimbus.CodeInvalid {
+			return "", err
+		}
+		if first == nil {
+			first = err
+		}
 	}
-	return modules, nil
+	return "", first
 }
 
-func isAuxiliary(name string) bool {
-	return slices.Contains([]string{"__init__", "__main__", "setup", "conftest"}, name) ||
-		strings.HasPrefix(name, "test_") || strings.HasSuffix(name, "_test")
+// only returns the one handler, which can be run.
+func (g guess) only(tree fs.FS) (string, error) {
+	if len(g.handlers) > 1 {
+		return "", inferError("handler", "several could be meant: %s; choose one", strings.Join(g.handlers, ", "))
+	}
+	return g.handlers[0], FindHandler(tree, g.language, g.handlers[0])
+}
+
+func severalLanguages(found []guess) error {
+	words := make([]string, len(found))
+	for i, g := range found {
+		words[i] = fmt.Sprintf("%s (%s)", g.language, strings.Join(g.handlers, ", "))
+	}
+	return inferError("runtime", "the package could be run by %s; choose one", strings.Join(words, " or "))
+}
+
+// nothingToRun says what is wrong with a tree that has nothing to start at its top, and guesses why.
+func nothingToRun(tree fs.FS) error {
+	entries, err := fs.ReadDir(tree, ".")
+	if err != nil {
+		return fmt.Errorf("infer handler: %w", err)
+	}
+	const wanted = "at the top of the package there is nothing to run: no .py, .js or .go file, no .wasm, no executable, no bootstrap"
+	if len(entries) == 1 && entries[0].IsDir() {
+		dir := entries[0].Name()
+		return inferError("handler", "%s; all is in %s: pack what is inside that directory, or name the handler as %s", wanted,
+			dir, path.Join(dir, "module.function"))
+	}
+	return inferError("handler", "%s; name the handler as directory/module.function", wanted)
+}
+
+func inferError(field, format string, args ...any) error {
+	var v nimbus.Invalid
+	v.Add(field, "can't be inferred: "+format, args...)
+	return v.Err()
 }
 
 func readStart(tree fs.FS, name string) ([]byte, error) {
@@ -127,24 +143,4 @@ func readStart(tree fs.FS, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxScan))
-}
-
-// noModules says what is wrong with a tree without Python at its top, and guesses why.
-func noModules(tree fs.FS) error {
-	entries, err := fs.ReadDir(tree, ".")
-	if err != nil {
-		return fmt.Errorf("infer handler: %w", err)
-	}
-	if len(entries) == 1 && entries[0].IsDir() {
-		dir := entries[0].Name()
-		return inferError("there is no .py file at the top of the package, all is in %s: "+
-			"pack what is inside that directory, or name the handler as %s", dir, path.Join(dir, "module.function"))
-	}
-	return inferError("there is no .py file at the top of the package; name the handler as directory/module.function")
-}
-
-func inferError(format string, args ...any) error {
-	var v nimbus.Invalid
-	v.Add("handler", "can't be inferred: "+format, args...)
-	return v.Err()
 }

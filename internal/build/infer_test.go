@@ -51,7 +51,7 @@ func TestInfer(t *testing.T) {
 			if err != nil || language != runtime.Python || handler != c.want {
 				t.Errorf("Infer = %q, %q, %v; want %q", language, handler, err, c.want)
 			}
-			if err := FindHandler(c.tree, c.want); err != nil {
+			if err := FindHandler(c.tree, runtime.Python, c.want); err != nil {
 				t.Error(err)
 			}
 		})
@@ -68,9 +68,10 @@ func TestInferSaysWhatIsMissing(t *testing.T) {
 		"two known files":    {files("app.py", defines("handler"), "main.py", defines("handler")), []string{"app.handler, main.handler"}},
 		"two unknown files":  {files("a.py", defines("main"), "b.py", defines("main")), []string{"a.main, b.main"}},
 		"no function":        {files("app.py", "print(1)\n", "b.py", defines("work")), []string{"app.py, b.py", "module.function"}},
-		"no Python":          {files("index.js", "x", "package.json", "{}"), []string{"no .py file"}},
+		"no export":          {files("index.js", "x", "package.json", "{}"), []string{"no export", "index", "file.export"}},
+		"no code":            {files("index.html", "x", "README", ""), []string{"no .py, .js or .go file"}},
 		"wrapped":            {files("project/handler.py", defines("handle")), []string{"all is in project", "project/module.function"}},
-		"nothing but a test": {files("test_a.py", defines("handle")), []string{"no .py file"}},
+		"nothing but a test": {files("test_a.py", defines("handle")), []string{"no .py, .js or .go file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,7 +93,7 @@ func TestFindHandler(t *testing.T) {
 	t.Parallel()
 	tree := files("handler.py", "", "pkg/__init__.py", "", "pkg/deep/mod.py", "", "my-func.py", "")
 	for _, handler := range []string{"handler.handle", "pkg.handle", "pkg.deep.mod.f", "pkg/deep/mod.f", "my-func.handler"} {
-		if err := FindHandler(tree, handler); err != nil {
+		if err := FindHandler(tree, runtime.Python, handler); err != nil {
 			t.Errorf("%s: %v", handler, err)
 		}
 	}
@@ -101,7 +102,7 @@ func TestFindHandler(t *testing.T) {
 		"pkg.deep.handle": "pkg/deep.py",
 		"pkg.mod.handle":  "pkg/mod.py",
 	} {
-		err := FindHandler(tree, handler)
+		err := FindHandler(tree, runtime.Python, handler)
 		if nimbus.CodeOf(err) != nimbus.CodeInvalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want …%s…", handler, err, want)
 		}
@@ -112,18 +113,18 @@ func TestFindHandler(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, handler := range []string{"app.inner.handle", strings.Repeat("x", 254) + ".f", "handler.handle"} {
-		if err := FindHandler(onDisk, handler); err != nil && nimbus.CodeOf(err) != nimbus.CodeInvalid {
+		if err := FindHandler(onDisk, runtime.Python, handler); err != nil && nimbus.CodeOf(err) != nimbus.CodeInvalid {
 			t.Errorf("%s: %v, want code invalid", handler, err)
 		}
 	}
-	if err := FindHandler(files("index.js", "", "lib/x.js", ""), "app.handle"); !strings.Contains(err.Error(), "has index.js, lib/") {
-		t.Errorf("without Python it says %v", err)
+	if err := FindHandler(files("index.html", "", "lib/x.css", ""), runtime.Python, "app.handle"); !strings.Contains(err.Error(), "has index.html, lib/") {
+		t.Errorf("without code it says %v", err)
 	}
 	many := fstest.MapFS{}
 	for c := range 26 {
 		many[string(rune('a'+c))+".py"] = &fstest.MapFile{}
 	}
-	if err := FindHandler(many, "none.handle"); !strings.HasSuffix(err.Error(), "i.py, j.py, …") {
+	if err := FindHandler(many, runtime.Python, "none.handle"); !strings.HasSuffix(err.Error(), "i.py, j.py, …") {
 		t.Errorf("among many it says %v", err)
 	}
 }
@@ -136,7 +137,7 @@ func TestValidHandler(t *testing.T) {
 		"a..b": false, "a//b.c": false, "a b.c": false, "a.b-c": false, "a.b/c": false, "é.x": false, "a\n.b": false, "a.b\n": false,
 		strings.Repeat("a", 254) + ".b": true, strings.Repeat("a", 255) + ".b": false,
 	} {
-		if got := ValidHandler(text); got != want {
+		if got := ValidHandler(runtime.Python, text); got != want {
 			t.Errorf("ValidHandler(%q) = %v, want %v", text, got, want)
 		}
 	}

@@ -86,7 +86,7 @@ func TestBounds(t *testing.T) {
 		"event format":           {Input{EventFormat: ptr(nimbus.EventFormatRaw)}, ""},
 		"event format unknown":   {Input{EventFormat: ptr(nimbus.EventFormat(""))}, "event_format"},
 		"handler form":           {Input{Handler: ptr("../../etc.passwd")}, "handler"},
-		"handler without module": {Input{Handler: ptr("handle")}, "handler"},
+		"handler without module": {Input{Runtime: ptr("python3"), Handler: ptr("handle")}, "handler"},
 		"runtime unknown":        {Input{Runtime: ptr("python4")}, "runtime"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestAllFieldsAtOnce(t *testing.T) {
 	b := newBench(t)
 	_, err := b.Create(t.Context(), owner(), "bad namespace", nimbus.NewID().String(), Input{
 		MemoryMB: ptr(int64(1)), TimeoutSec: ptr(int64(1000)), EnvVars: map[string]string{"A-B": "secret-value", "NIMBUS_A": ""},
-		Tags: []string{""}, Runtime: ptr("cobol"), Driver: ptr("none"), Handler: ptr("x"),
+		Tags: []string{""}, Runtime: ptr("cobol"), Driver: ptr("none"), Handler: ptr("/x"),
 	})
 	wantCode(t, err, nimbus.CodeInvalid)
 	want := []string{"code", "driver", "env_vars", "handler", "memory_mb", "name", "namespace", "runtime", "tags", "timeout_sec"}

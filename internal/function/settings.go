@@ -10,6 +10,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/build"
+	"nimbus/internal/runtime"
 )
 
 // Bounds that no installation has asked to change.
@@ -53,9 +54,8 @@ func (s *Service) merge(v *nimbus.Invalid, base nimbus.Settings, in Input) nimbu
 	}
 	if in.Handler != nil {
 		out.Handler = *in.Handler
-		if out.Handler != "" && !build.ValidHandler(out.Handler) {
-			v.Add("handler", "must be module.function, of at most %d letters, digits, _ and -; a module may be dotted or slashed",
-				build.MaxHandler)
+		if language := s.language(out.Runtime); out.Handler != "" && !build.ValidHandler(language, out.Handler) {
+			v.Add("handler", "%s", build.HandlerRule(language))
 		}
 	}
 	if in.MemoryMB != nil {
@@ -112,6 +112,15 @@ func (s *Service) checkRuntime(v *nimbus.Invalid, name string) {
 	for _, f := range fieldErrors(err) {
 		v.Add(f.Field, "%s", f.Detail)
 	}
+}
+
+// language is that of a runtime's name, "" while it is unknown.
+func (s *Service) language(name string) runtime.Language {
+	r, err := s.runtimes.Resolve(name)
+	if err != nil {
+		return ""
+	}
+	return r.Language
 }
 
 func (s *Service) checkDriver(ctx context.Context, v *nimbus.Invalid, name string) {

@@ -22,21 +22,19 @@ func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (nimbus
 		}
 		// That an old version's runtime has left the machine is no fault of this change.
 	}
-	if settings.Handler != "" {
-		if err := build.FindHandler(tree, settings.Handler); err != nil {
-			return settings, err
-		}
-	}
-	language := runtime.Python // what a handler's file of its own form tells
-	if settings.Handler == "" {
+	language := r.Language
+	switch {
+	case settings.Handler == "" && language == "":
 		language, settings.Handler, err = build.Infer(tree)
-		if err != nil && r.DefaultHandler != "" && build.FindHandler(tree, r.DefaultHandler) == nil {
-			// The runtime was named, and has a convention.
-			settings.Handler, err = r.DefaultHandler, nil
-		}
-		if err != nil {
-			return settings, err
-		}
+	case settings.Handler == "":
+		settings.Handler, err = inferHandler(tree, r)
+	case language == "":
+		language, err = build.InferLanguage(tree, settings.Handler)
+	default:
+		err = build.FindHandler(tree, language, settings.Handler)
+	}
+	if err != nil {
+		return settings, err
 	}
 	if settings.Runtime == "" {
 		if r, err = s.runtimes.Default(language); err != nil {
@@ -45,4 +43,13 @@ func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (nimbus
 		settings.Runtime = r.Name
 	}
 	return settings, nil
+}
+
+// inferHandler prefers what the files tell over the runtime's convention.
+func inferHandler(tree fs.FS, r runtime.Runtime) (string, error) {
+	handler, err := build.InferHandler(tree, r.Language)
+	if err != nil && r.DefaultHandler != "" && build.FindHandler(tree, r.Language, r.DefaultHandler) == nil {
+		return r.DefaultHandler, nil
+	}
+	return handler, err
 }

@@ -138,7 +138,7 @@ func (u *update) setStatus(ctx context.Context, f *nimbus.Function, status nimbu
 func (s *Service) build(ctx context.Context, settings nimbus.Settings, in Input) (nimbus.Package, nimbus.Settings, error) {
 	src := build.Source{Archive: in.Archive}
 	if in.Code != nil {
-		src.Text, src.Name = *in.Code, textName(settings.Handler)
+		src.Text, src.Name = *in.Code, build.TextFile(s.language(settings.Runtime), settings.Handler, *in.Code)
 	}
 	pkg, err := s.packages.Build(ctx, src, func(tree fs.FS) (err error) {
 		settings, err = s.settle(tree, settings, in)
@@ -146,16 +146,6 @@ func (s *Service) build(ctx context.Context, settings nimbus.Settings, in Input)
 	})
 	return pkg, settings, err
 }
-
-// textName is the file that code given as text becomes: the one its handler names.
-func textName(handler string) string {
-	if handler == "" {
-		return defaultTextName
-	}
-	return build.HandlerFile(handler)
-}
-
-const defaultTextName = "handler.py"
 
 // same reports whether two settings are equal; an empty map or slice equals none.
 func same(a, b nimbus.Settings) bool {
