@@ -167,7 +167,7 @@ func (p *program) wireHTTP(archive api.Archive) {
 		Metrics: p.metrics.Handler(), Ready: p.ready,
 	}, identity, problems, api.Config{Version: buildVersion(), Limits: p.cfg.Limits, Stopping: p.stopping, StartedAt: p.started})
 	data := gateway.New(p.invokes, identity, problems, gateway.Config{EventLimit: p.cfg.Limits.Event})
-	p.handler = transport.New(control, data, problems, p.metrics, p.log)
+	p.handler = transport.New(control, data, transport.Deps{Problems: problems, Requests: p.metrics, Log: p.log})
 }
 
 // identity says who a request is from: whoever holds a key, anyone at all, or this machine only.

@@ -261,7 +261,7 @@ func newServer(t testing.TB, f *fakes, identity transport.Identity, stopping <-c
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "nimbus_up 1") }),
 		Ready:   func(context.Context) error { return f.ready },
 	}, identity, problems, Config{Version: "1.2.3", Limits: testLimits(), Stopping: stopping})
-	return transport.New(h, http.NotFoundHandler(), problems, obs.NewMetrics(), log)
+	return transport.New(h, http.NotFoundHandler(), transport.Deps{Problems: problems, Requests: obs.NewMetrics(), Log: log})
 }
 
 // request is one request of a test.

@@ -82,5 +82,5 @@ func newServer(f *fakeInvoker, identity transport.Identity, eventLimit int64) ht
 	problems := problem.NewWriter(log)
 	now := time.Date(2026, 11, 20, 8, 30, 0, 0, time.UTC)
 	g := New(f, identity, problems, Config{EventLimit: eventLimit, Now: func() time.Time { return now }})
-	return transport.New(http.NotFoundHandler(), g, problems, obs.NewMetrics(), log)
+	return transport.New(http.NotFoundHandler(), g, transport.Deps{Problems: problems, Requests: obs.NewMetrics(), Log: log})
 }

@@ -13,7 +13,7 @@ import (
 func logAccess(next http.Handler, requests Counter, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &recorder{ResponseWriter: w}
+		rec := recorderOf(w)
 		completed := false
 		defer func() {
 			requests.CountRequest(rec.status)
@@ -64,6 +64,14 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+}
+
+// recorderOf returns the recorder that w is, or makes one.
+func recorderOf(w http.ResponseWriter) *recorder {
+	if rec, ok := w.(*recorder); ok {
+		return rec
+	}
+	return &recorder{ResponseWriter: w}
 }
 
 // WriteHeader implements http.ResponseWriter. Informational answers may come before the real one.

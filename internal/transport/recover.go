@@ -14,10 +14,7 @@ import (
 // connection is broken off instead, as it is for a handler that panics with http.ErrAbortHandler.
 func recoverPanics(next http.Handler, problems *problem.Writer, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec, ok := w.(*recorder)
-		if !ok {
-			rec = &recorder{ResponseWriter: w}
-		}
+		rec := recorderOf(w)
 		defer func() {
 			cause := recover()
 			if cause == nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"nimbus/internal/obs/tracing"
 	"nimbus/internal/problem"
 )
 
@@ -20,9 +21,21 @@ type Counter interface {
 	CountRequest(status int)
 }
 
+// Deps is what the way of a request needs.
+type Deps struct {
+	Problems *problem.Writer
+	Requests Counter
+	Tracer   *tracing.Tracer // nil = nothing is traced
+	Log      *slog.Logger
+}
+
 // New returns the handler of the whole server: gateway gets what is below /fn/, control everything else.
-func New(control, gateway http.Handler, problems *problem.Writer, requests Counter, log *slog.Logger) http.Handler {
-	return identify(logAccess(recoverPanics(split(control, gateway), problems, log), requests, log))
+func New(control, gateway http.Handler, d Deps) http.Handler {
+	answer := logAccess(recoverPanics(split(control, gateway), d.Problems, d.Log), d.Requests, d.Log)
+	if d.Tracer != nil {
+		answer = traceRequests(answer, d.Tracer)
+	}
+	return identify(answer)
 }
 
 // split is no http.ServeMux, because that would redirect paths with "//" or "..", which are the function's

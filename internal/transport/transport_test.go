@@ -22,7 +22,7 @@ func serve(t *testing.T, handler http.HandlerFunc, r *http.Request) (*httptest.R
 	var logged bytes.Buffer
 	log := obs.NewLogger(&logged, slog.LevelDebug, obs.FormatText)
 	w := httptest.NewRecorder()
-	New(handler, handler, problem.NewWriter(log), obs.NewMetrics(), log).ServeHTTP(w, r)
+	New(handler, handler, Deps{Problems: problem.NewWriter(log), Requests: obs.NewMetrics(), Log: log}).ServeHTTP(w, r)
 	return w, logged.String()
 }
 
