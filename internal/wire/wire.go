@@ -82,6 +82,7 @@ type RespMeta struct {
 	Message  string   `json:"message,omitempty"` // and its message
 	Stack    []string `json:"stack,omitempty"`
 	Streamed bool     `json:"streamed,omitempty"`
+	Ending   bool     `json:"ending,omitempty"` // the runtime ends by itself after this answer and takes no other call
 }
 
 // ChunkMeta goes with an item of a streamed result: raw bytes as they are to be written (Kind "bytes" or
