@@ -275,7 +275,7 @@ func (s *server) find(number uint64) *Call {
 
 // answer sends a Resp. That nobody listens any more is what the reader sees too.
 func (s *server) answer(number uint64, meta RespMeta, raw []byte) {
-	if meta.OK && !meta.Streamed && meta.Type == "" && meta.Message == "" {
+	if meta.OK && !meta.Streamed && !meta.Ending && meta.Type == "" && meta.Message == "" {
 		_ = s.out.send(Resp, number, nil, okMeta, raw)
 		return
 	}
