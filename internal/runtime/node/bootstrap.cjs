@@ -32,6 +32,9 @@ const MAX_MESSAGE = 16 << 10; // characters of an error's message
 const MAX_STACK = 100; // lines of a stack, half from either end
 const MAX_STACK_LINE = 512; // characters
 const MAX_CAUSES = 8; // errors shown of a chain
+const MAX_CHECKED = 16; // files searched for what can't be compiled
+
+const LOCATION = /^(?:file:\/\/)?(\/[^\n]*?:\d+)\n/; // as Node writes it before the line that it can't compile
 
 const OK = '{"ok":true}';
 const OK_ENDING = '{"ok":true,"ending":true}';
@@ -635,7 +638,12 @@ function isModule(code, file) {
     } catch {
       continue;
     }
-    const { type } = parse(text);
+    let type;
+    try {
+      ({ type } = parse(text));
+    } catch (e) {
+      throw new UserError('Runtime.ImportModuleError', `${path.relative(code, path.join(dir, 'package.json'))}: ${e.message}`);
+    }
     if (type === 'module' || type === 'commonjs') return type === 'module';
     break;
   }
@@ -777,11 +785,11 @@ function describeInit(error, code) {
   const report = describe(error);
   if (error instanceof UserError || !isError(error)) return report;
   if (error instanceof SyntaxError) {
-    const where = /^(?:file:\/\/)?(\/[^\n]*?:\d+)\n/.exec(syntaxStack(error));
-    const at = where === null ? '' : `${path.relative(code, where[1])}: `;
+    const at = whereBroken(error, code);
+    if (at === undefined) return report; // thrown by code that runs, such as JSON.parse
     const hint = /import statement|Unexpected token 'export'/.test(error.message)
       ? ' (an ES module is named .mjs, or has "type": "module" in its package.json)' : '';
-    return { ...report, type: 'Runtime.UserCodeSyntaxError', message: cut(`${at}${error.message}${hint}`, MAX_MESSAGE) };
+    return { ...report, type: 'Runtime.UserCodeSyntaxError', message: cut(`${at}: ${error.message}${hint}`, MAX_MESSAGE) };
   }
   if (error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND') {
     return { ...report, type: 'Runtime.ImportModuleError', message: cut(`Unable to import the handler: ${split(report.message, '\n')[0]}`, MAX_MESSAGE) };
@@ -789,8 +797,26 @@ function describeInit(error, code) {
   return report;
 }
 
-function syntaxStack(error) {
-  return `${error.stack}`;
+// Returns file:line of code that can't be compiled, undefined when error is of another kind.
+function whereBroken(error, code) {
+  const stack = `${error.stack}`;
+  const relative = (found) => path.relative(code, found[1]);
+  const named = LOCATION.exec(stack);
+  if (named !== null) return relative(named);
+  if (stack.includes(`${code}/`)) return undefined;
+  // Of an ES module Node shows the place to nobody but a person who runs it.
+  const { spawnSync } = require('node:child_process');
+  const files = [process.argv[1]];
+  for (let n = 0; n < files.length && n < MAX_CHECKED; n++) {
+    const { stderr } = spawnSync(process.execPath, ['--check', files[n]], { encoding: 'utf8', timeout: 5000 });
+    const found = LOCATION.exec(stderr ?? '');
+    if (found !== null) return relative(found);
+    for (const [, specifier] of fs.readFileSync(files[n], 'utf8').matchAll(/(?:from|import)\s*["'](\.[^"']*)["']/g)) {
+      const file = path.join(path.dirname(files[n]), specifier);
+      if (!files.includes(file) && fs.existsSync(file)) files.push(file);
+    }
+  }
+  return path.relative(code, process.argv[1]);
 }
 
 function isError(value) {
