@@ -133,7 +133,8 @@ func (p *program) wire() error {
 	p.invokes = invoke.New(invoke.Deps{Functions: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),
 		Logs: p.logs, Metrics: p.metrics, Log: p.log},
 		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records})
-	p.funcs = function.New(control, builder, p.runtimes, map[string]function.Prober{p.driver.Name(): p.driver}, p.invokes,
+	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: &build.Compiler{}, Runtimes: p.runtimes,
+		Drivers: map[string]function.Prober{p.driver.Name(): p.driver}, Routes: p.invokes, Logs: p.logs},
 		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions, Log: p.log})
 	p.keys = auth.New(control, auth.Config{})
 	archive := backup.New(recordedStore{p.store, p.invokes}, control, blobs, backup.Config{DataDir: p.data.path, Version: buildVersion(), Log: p.log,

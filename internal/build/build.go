@@ -20,11 +20,12 @@ import (
 	"nimbus/internal/blob"
 )
 
-// Source is what a user hands in: a zip, or the text of one file.
+// Source is what a user hands in: a zip, a program, or the text of one file.
 type Source struct {
-	Archive io.Reader // a zip; nil = Text
+	Archive io.Reader // a zip; nil = Binary
+	Binary  []byte    // one executable file; nil = Text
 	Text    string
-	Name    string // the file that Text becomes: handler.py
+	Name    string // the file that Binary or Text becomes: main, handler.py
 }
 
 // Config bounds a Builder.
@@ -96,7 +97,7 @@ func (b *Builder) build(ctx context.Context, src Source, check func(tree fs.FS) 
 	if err != nil {
 		return nimbus.Package{}, err
 	}
-	if src.Archive == nil {
+	if src.Archive == nil && src.Binary == nil {
 		pkg.Inline = src.Name
 	}
 	if _, err := b.cache.Dir(ctx, pkg); err != nil {
@@ -146,6 +147,10 @@ func (b *Builder) collect(ctx context.Context, hash string, before time.Time) er
 
 // read brings the source into a tree; done frees what it stands on.
 func (b *Builder) read(ctx context.Context, src Source) (t *tree, done func(), err error) {
+	if src.Archive == nil && src.Binary != nil {
+		t, err := binaryTree(src.Name, src.Binary, b.cfg.Limits.Archive)
+		return t, func() {}, err
+	}
 	if src.Archive == nil {
 		t, err := textTree(src.Name, src.Text, b.cfg.Limits.InlineCode)
 		return t, func() {}, err

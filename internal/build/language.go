@@ -109,8 +109,12 @@ func TextLanguage(text string) runtime.Language {
 	return runtime.Python
 }
 
-// BinaryFile returns the file that a program given without an archive becomes.
-func BinaryFile(language runtime.Language, handler string) string {
+// BinaryFile returns the file that a program given without an archive becomes, by the language and the valid
+// handler it was given with; either may be empty.
+func BinaryFile(language runtime.Language, handler string, program []byte) string {
+	if language == "" && bytes.HasPrefix(program, []byte(wasmMagic)) {
+		language = runtime.Wasm
+	}
 	switch {
 	case language == runtime.Custom:
 		return bootstrap

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"io"
 	"path"
 	"strings"
@@ -14,16 +15,31 @@ func textTree(name, text string, bound int64) (*tree, error) {
 		return nil, nimbus.Errorf(nimbus.CodeTooLarge,
 			"code: text is bounded by %d bytes; upload a zip for more", bound)
 	}
-	clean, err := cleanName(name)
+	return fileTree(&node{
+		name: name, mode: fileMode, size: int64(len(text)),
+		open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
+	})
+}
+
+// binaryTree is the tree of a program given without an archive: one executable file.
+func binaryTree(name string, program []byte, bound int64) (*tree, error) {
+	if int64(len(program)) > bound {
+		return nil, nimbus.Errorf(nimbus.CodeTooLarge, "binary: a program is bounded by %d bytes", bound)
+	}
+	return fileTree(&node{
+		name: name, mode: execMode, size: int64(len(program)),
+		open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(program)), nil },
+	})
+}
+
+// fileTree is the tree of one file.
+func fileTree(file *node) (*tree, error) {
+	clean, err := cleanName(file.name)
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{byName: map[string]*node{
-		clean: {
-			name: clean, mode: fileMode, size: int64(len(text)),
-			open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
-		},
-	}}
+	file.name = clean
+	t := &tree{byName: map[string]*node{clean: file}}
 	for dir := path.Dir(clean); dir != "."; dir = path.Dir(dir) {
 		t.byName[dir] = &node{name: dir, mode: dirMode}
 	}

@@ -30,6 +30,9 @@ type bench struct {
 	blobs   *dir.Store
 	routes  *changes
 	driver  *prober
+
+	compiler *compiler
+	printed  *printed
 }
 
 // changes remembers what it was told.
@@ -87,17 +90,20 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{control: db.Control(), blobs: blobs, routes: &changes{}, driver: &prober{driver.Report{Healthy: true}}}
-	b.Service = New(b.control, builder, runtimes(), map[string]Prober{
-		"sandbox": b.driver,
-		"broken":  &prober{driver.Report{Reason: "this kernel has no user namespaces"}},
-	}, b.routes, Config{Limits: limits, Driver: "sandbox", Keep: 3})
+	b := &bench{control: db.Control(), blobs: blobs, routes: &changes{}, compiler: newCompiler(builder), printed: &printed{}, driver: &prober{driver.Report{Healthy: true}}}
+	b.Service = New(Deps{Functions: b.control, Packages: builder, Compiler: b.compiler, Runtimes: runtimes(),
+		Drivers: map[string]Prober{
+			"sandbox": b.driver,
+			"broken":  &prober{driver.Report{Reason: "this kernel has no user namespaces"}},
+		}, Routes: b.routes, Logs: b.printed}, Config{Limits: limits, Driver: "sandbox", Keep: 3})
 	return b
 }
 
 func runtimes() *runtime.Set {
 	return runtime.NewSet(
 		runtime.Runtime{Name: "python3.9", Language: runtime.Python, Version: "3.9.2", DefaultHandler: "handler.handle"},
+		runtime.Runtime{Name: "go1.26", Language: runtime.Go, Version: "1.26.8", DefaultHandler: "main"},
+		runtime.Runtime{Name: "nodejs22", Language: runtime.Node, Version: "22.1.0", DefaultHandler: "handler.handle"},
 		runtime.Runtime{Name: "python3.11", Language: runtime.Python, Version: "3.11.2", DefaultHandler: "handler.handle"},
 	)
 }

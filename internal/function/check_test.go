@@ -92,7 +92,7 @@ func TestBounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var v nimbus.Invalid
-			b.merge(&v, b.defaults(), c.in)
+			b.merge(&v, b.unsaid(), c.in)
 			switch got := fields(v.Err()); {
 			case c.field == "" && len(got) != 0:
 				t.Errorf("refused: %v", v.Err())
@@ -125,7 +125,7 @@ func TestMergeLeavesItsInput(t *testing.T) {
 	b := newBench(t)
 	env, tags := map[string]string{"A": "1"}, []string{"b", "a", "b"}
 	var v nimbus.Invalid
-	out := b.merge(&v, b.defaults(), Input{EnvVars: env, Tags: tags})
+	out := b.merge(&v, b.unsaid(), Input{EnvVars: env, Tags: tags})
 	out.Env["B"] = "2"
 	out.Tags[0] = "changed"
 	if !maps.Equal(env, map[string]string{"A": "1"}) || !slices.Equal(tags, []string{"b", "a", "b"}) {

@@ -1,5 +1,6 @@
-// Package function holds the use cases of functions: create, update, get, list, delete. A change is atomic:
-// the package is stored and unpacked first, then one transaction makes version N+1 and switches to it.
+// Package function holds the use cases of functions: create, update, get, list, delete, and works off the builds of
+// code that has to be compiled. A change is atomic: the package is stored, compiled and unpacked first, then one
+// transaction makes version N+1 and switches to it.
 package function
 
 import (
@@ -23,20 +24,27 @@ type Input struct {
 	Handler        *string
 	Code           *string   // the code as text; excludes Archive
 	Archive        io.Reader // a zip
+	Binary         []byte    // one file that runs as it is: an ELF, a bootstrap, a .wasm
 	MemoryMB       *int64
 	TimeoutSec     *int64
 	EnvVars        map[string]string // nil = unsaid, empty = none
 	Tags           []string          // likewise
 	MaxConcurrency *int
-	IdleTimeout    *time.Duration
-	CPUMilli       *int
-	TmpMB          *int64
-	Driver         *string
-	Capture        *nimbus.Capture
-	EventFormat    *nimbus.EventFormat
-	Status         *nimbus.Status // active or inactive; update only
-	Version        *int64         // update only: CodeConflict unless it is the newest
+	MinInstances   *int
+	// InstanceConcurrency above 1 is for runtimes that can.
+	InstanceConcurrency *int
+	IdleTimeout         *time.Duration
+	CPUMilli            *int
+	TmpMB               *int64
+	Driver              *string
+	Capture             *nimbus.Capture
+	EventFormat         *nimbus.EventFormat
+	Status              *nimbus.Status // active or inactive; update only
+	Version             *int64         // update only: CodeConflict unless it is the newest
+	Async               bool           // return at once when something has to be compiled, and not when that has ended
 }
+
+func (in *Input) hasCode() bool { return in.Code != nil || in.Archive != nil || in.Binary != nil }
 
 // Query selects functions for List.
 type Query struct {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // CollectGarbage deletes the code that no version refers to and nobody has used for a while. Changes going
@@ -16,8 +18,15 @@ func (s *Service) CollectGarbage(ctx context.Context) error {
 	return s.packages.Collect(ctx, keep)
 }
 
-// Run collects garbage at once and from time to time until ctx ends.
+// Run works off builds, and collects garbage at once and from time to time, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	var tasks errgroup.Group
+	tasks.Go(func() error { return s.runBuilds(ctx) })
+	tasks.Go(func() error { return s.collect(ctx) })
+	return tasks.Wait()
+}
+
+func (s *Service) collect(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.Collect)
 	defer tick.Stop()
 	for {

@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"nimbus"
 	"nimbus/internal/build"
 	"nimbus/internal/driver"
+	"nimbus/internal/obs"
 	"nimbus/internal/runtime"
 	"nimbus/internal/store"
 )
@@ -44,16 +46,33 @@ type Routes interface {
 	Changed(id nimbus.ID)
 }
 
+// Logs receives what a build prints.
+type Logs interface {
+	Append(lines ...obs.LogLine)
+}
+
+// Defaults is what an installation sets for the functions of a runtime. Zero fields set nothing.
+type Defaults struct {
+	Memory       int64 // when a function says nothing
+	CPUMilli     int   // likewise
+	MinInstances int   // the most a function may ask for: no more than the runtime's pool holds
+}
+
 // Config sets a Service's bounds.
 type Config struct {
-	Limits  nimbus.Limits
-	Driver  string        // for functions that name none
-	Keep    int           // versions kept of a function besides published ones; 0 = 10
-	Collect time.Duration // between two collections of garbage; 0 = 1 hour
-	Log     *slog.Logger  // nil = none
+	Limits   nimbus.Limits
+	Defaults map[string]Defaults // by the runtime's name
+	Builds   int                 // worked off at once; 0 = 1
+	Driver   string              // for functions that name none
+	Keep     int                 // versions kept of a function besides published ones; 0 = 10
+	Collect  time.Duration       // between two collections of garbage; 0 = 1 hour
+	Log      *slog.Logger        // nil = none
 }
 
 func (c Config) withDefaults() Config {
+	if c.Builds == 0 {
+		c.Builds = 1
+	}
 	if c.Keep == 0 {
 		c.Keep = 10
 	}
@@ -70,23 +89,42 @@ func (c Config) withDefaults() Config {
 type Service struct {
 	functions store.Functions
 	packages  Packages
+	compiler  Compiler
 	runtimes  Runtimes
 	drivers   map[string]Prober
 	routes    Routes
+	logs      Logs
 	cfg       Config
+	defaults  atomic.Pointer[map[string]Defaults]
+	queue     *queue
 }
 
-// New returns the service. drivers are those a function may name.
-func New(
-	functions store.Functions, packages Packages, runtimes Runtimes, drivers map[string]Prober, routes Routes, cfg Config,
-) *Service {
-	return &Service{
-		functions: functions, packages: packages, runtimes: runtimes, drivers: drivers, routes: routes,
-		cfg: cfg.withDefaults(),
+// Deps is what a Service needs.
+type Deps struct {
+	Functions store.Functions
+	Packages  Packages
+	Compiler  Compiler
+	Runtimes  Runtimes
+	Drivers   map[string]Prober // those a function may name
+	Routes    Routes
+	Logs      Logs
+}
+
+// New returns the service. What has to be compiled is built while Run runs.
+func New(d Deps, cfg Config) *Service {
+	s := &Service{
+		functions: d.Functions, packages: d.Packages, compiler: d.Compiler, runtimes: d.Runtimes, drivers: d.Drivers,
+		routes: d.Routes, logs: d.Logs, cfg: cfg.withDefaults(), queue: newQueue(),
 	}
+	s.SetDefaults(cfg.Defaults)
+	return s
 }
 
-// Create makes a function, active on version 1. namespace "" is the principal's default.
+// SetDefaults changes Config.Defaults. Functions that are there keep what they have.
+func (s *Service) SetDefaults(defaults map[string]Defaults) { s.defaults.Store(&defaults) }
+
+// Create makes a function, active on version 1. Code that has to be compiled is built first; when that fails
+// the function is there, failed. namespace "" is the principal's default.
 func (s *Service) Create(ctx context.Context, p nimbus.Principal, namespace, name string, in Input) (*nimbus.Function, error) {
 	if namespace == "" {
 		namespace = p.DefaultNS()
@@ -101,13 +139,13 @@ func (s *Service) Create(ctx context.Context, p nimbus.Principal, namespace, nam
 	if !nimbus.ValidName(name) {
 		v.Add("name", nimbus.NameRule)
 	}
-	if in.Code == nil && in.Archive == nil {
+	if !in.hasCode() {
 		v.Add("code", "is required: text, or a zip")
 	}
 	if in.Status != nil {
 		v.Add("status", "can't be set on creation: a new function is active")
 	}
-	settings := s.merge(&v, s.defaults(), in)
+	settings := s.merge(&v, s.unsaid(), in)
 	s.checkDriver(ctx, &v, settings.Driver)
 	if err := v.Err(); err != nil {
 		return nil, err
@@ -115,21 +153,51 @@ func (s *Service) Create(ctx context.Context, p nimbus.Principal, namespace, nam
 	if err := s.checkFree(ctx, p, namespace, name); err != nil {
 		return nil, err
 	}
-	pkg, settings, err := s.build(ctx, settings, in)
+	plan, err := s.store(ctx, settings, in)
 	if err != nil {
 		return nil, err
 	}
-	now := moment()
-	f := &nimbus.Function{
-		ID: nimbus.NewID(), Tenant: p.Tenant, Namespace: namespace, Name: name, Status: nimbus.StatusActive,
-		CreatedAt: now, UpdatedAt: now,
+	plan.settings = s.ofRuntime(plan.settings, in)
+	if err := s.checkOfRuntime(plan.settings, in); err != nil {
+		return nil, err
 	}
-	f.Version = nimbus.Version{FunctionID: f.ID, Number: 1, Package: pkg, Settings: settings, CreatedAt: now}
+	return s.add(ctx, &nimbus.Function{
+		ID: nimbus.NewID(), Tenant: p.Tenant, Namespace: namespace, Name: name, Status: nimbus.StatusActive,
+	}, plan, in)
+}
+
+// add stores a new function, and has it built where that is due.
+func (s *Service) add(ctx context.Context, f *nimbus.Function, p plan, in Input) (*nimbus.Function, error) {
+	f.Version = p.version(f.ID, 1)
+	f.CreatedAt, f.UpdatedAt = f.Version.CreatedAt, f.Version.CreatedAt
+	if p.compile {
+		f.Status, f.StatusMessage, f.Build = nimbus.StatusBuilding, beingBuilt(1), nimbus.NewID()
+	}
 	if err := s.functions.CreateFunction(ctx, f); err != nil {
 		return nil, err
 	}
 	s.routes.Changed(f.ID)
-	return f, nil
+	if !p.compile {
+		return f, nil
+	}
+	job := s.queue.add(f.ID, f.Build)
+	if in.Async {
+		return f, nil
+	}
+	return s.await(ctx, f.ID, job)
+}
+
+// await waits for the end of a build and returns the function as it is then. The build goes on when ctx ends.
+func (s *Service) await(ctx context.Context, id nimbus.ID, j *job) (*nimbus.Function, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-j.done:
+	}
+	if j.err != nil {
+		return nil, j.err
+	}
+	return s.functions.Function(ctx, id)
 }
 
 // Get returns a function.
@@ -140,14 +208,18 @@ func (s *Service) Get(ctx context.Context, p nimbus.Principal, ref Ref) (*nimbus
 // Code returns the code of a function that was given as text, else "".
 func (s *Service) Code(ctx context.Context, p nimbus.Principal, ref Ref) (string, error) {
 	f, err := s.find(ctx, p, nimbus.ScopeRead, ref)
-	if err != nil || f.Version.Package.Inline == "" {
-		return "", err
-	}
-	tree, err := s.packages.Tree(ctx, f.Version.Package)
 	if err != nil {
 		return "", err
 	}
-	text, err := fs.ReadFile(tree, path.Clean(f.Version.Package.Inline))
+	code := f.Version.Code()
+	if code.Inline == "" {
+		return "", nil
+	}
+	tree, err := s.packages.Tree(ctx, code)
+	if err != nil {
+		return "", err
+	}
+	text, err := fs.ReadFile(tree, path.Clean(code.Inline))
 	if err != nil {
 		return "", fmt.Errorf("read code of function %s: %w", f.ID, err)
 	}
@@ -193,6 +265,7 @@ func (s *Service) Delete(ctx context.Context, p nimbus.Principal, ref Ref) error
 	if err := s.functions.DeleteFunction(ctx, f.ID); err != nil {
 		return err
 	}
+	s.queue.cancelFunction(f.ID, nimbus.Errorf(nimbus.CodeNotFound, "the function was deleted while it was built"))
 	s.routes.Changed(f.ID)
 	return nil
 }

@@ -21,10 +21,13 @@ const (
 	maxConcurrency = 100_000
 	minIdle        = time.Second
 	maxIdle        = 24 * time.Hour
+
+	maxInstanceConcurrency = 1000
+	maxMinInstances        = 1000 // where the runtime's pool is not bounded
 )
 
-// defaults are the settings of a function whose user said nothing. Runtime and handler are inferred.
-func (s *Service) defaults() nimbus.Settings {
+// unsaid are the settings of a function whose user said nothing. Runtime and handler are inferred.
+func (s *Service) unsaid() nimbus.Settings {
 	l := s.cfg.Limits
 	return nimbus.Settings{
 		Memory: l.Memory, Timeout: l.Timeout, Tmp: l.Tmp, Driver: s.cfg.Driver,
@@ -38,6 +41,12 @@ func (s *Service) merge(v *nimbus.Invalid, base nimbus.Settings, in Input) nimbu
 	l, out := s.cfg.Limits, base
 	if in.Code != nil && in.Archive != nil {
 		v.Add("code", "text and a zip exclude each other")
+	}
+	if in.Binary != nil && (in.Code != nil || in.Archive != nil) {
+		v.Add("binary", "a binary and other code exclude each other")
+	}
+	if in.Binary != nil && len(in.Binary) == 0 {
+		v.Add("binary", "must not be empty")
 	}
 	if in.Code != nil && strings.TrimSpace(*in.Code) == "" {
 		v.Add("code", "must not be empty")
@@ -76,6 +85,12 @@ func (s *Service) merge(v *nimbus.Invalid, base nimbus.Settings, in Input) nimbu
 	if in.MaxConcurrency != nil {
 		out.MaxConcurrency = between(v, "max_concurrency", *in.MaxConcurrency, 0, maxConcurrency)
 	}
+	if in.MinInstances != nil {
+		out.MinInstances = between(v, "min_instances", *in.MinInstances, 0, maxMinInstances)
+	}
+	if in.InstanceConcurrency != nil {
+		out.InstanceConcurrency = between(v, "instance_concurrency", *in.InstanceConcurrency, 1, maxInstanceConcurrency)
+	}
 	if in.IdleTimeout != nil {
 		out.IdleTimeout = *in.IdleTimeout
 		if out.IdleTimeout != 0 && (out.IdleTimeout < minIdle || out.IdleTimeout > maxIdle) {
@@ -103,6 +118,30 @@ func (s *Service) merge(v *nimbus.Invalid, base nimbus.Settings, in Input) nimbu
 		checkOneOf(v, "event_format", out.EventFormat, nimbus.EventFormats())
 	}
 	return out
+}
+
+// ofRuntime fills in what the installation sets for functions of the runtime, where the user said nothing.
+func (s *Service) ofRuntime(settings nimbus.Settings, in Input) nimbus.Settings {
+	d := (*s.defaults.Load())[settings.Runtime]
+	if in.MemoryMB == nil && d.Memory != 0 {
+		settings.Memory = d.Memory
+	}
+	if in.CPUMilli == nil && d.CPUMilli != 0 {
+		settings.CPUMilli = d.CPUMilli
+	}
+	return settings
+}
+
+// checkOfRuntime holds settings against what their runtime bounds.
+func (s *Service) checkOfRuntime(settings nimbus.Settings, in Input) error {
+	var v nimbus.Invalid
+	if most := (*s.defaults.Load())[settings.Runtime].MinInstances; in.MinInstances != nil && most != 0 {
+		between(&v, "min_instances", settings.MinInstances, 0, most)
+	}
+	if settings.InstanceConcurrency > 1 && s.language(settings.Runtime) != runtime.Node {
+		v.Add("instance_concurrency", "must be 1: only nodejs takes several calls in one instance")
+	}
+	return v.Err()
 }
 
 // checkRuntime adds why there is no such runtime. Anything but the field's fault comes out again when the

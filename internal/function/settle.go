@@ -9,8 +9,18 @@ import (
 )
 
 // settle decides runtime and handler, which only the files of a package can: what was named must be there,
-// and what was not is inferred.
-func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (nimbus.Settings, error) {
+// and what was not is inferred. The plan lacks its code.
+func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (plan, error) {
+	r, settings, err := s.chooseHandler(tree, settings, in)
+	if err != nil {
+		return plan{}, err
+	}
+	return plan{settings: settings, compile: s.compiler.Needs(tree, r, settings.Handler)}, nil
+}
+
+// chooseHandler returns the runtime, zero if it is an old version's that has left the machine, and the settings
+// that name it and the handler.
+func (s *Service) chooseHandler(tree fs.FS, settings nimbus.Settings, in Input) (runtime.Runtime, nimbus.Settings, error) {
 	var r runtime.Runtime
 	var err error
 	if settings.Runtime != "" {
@@ -18,11 +28,14 @@ func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (nimbus
 		case err == nil:
 			settings.Runtime = r.Name
 		case in.Runtime != nil:
-			return settings, err
+			return r, settings, err
 		}
 		// That an old version's runtime has left the machine is no fault of this change.
 	}
 	language := r.Language
+	if language != "" && in.Handler == nil && !build.ValidHandler(language, settings.Handler) {
+		settings.Handler = "" // that of another language
+	}
 	switch {
 	case settings.Handler == "" && language == "":
 		language, settings.Handler, err = build.Infer(tree)
@@ -34,15 +47,15 @@ func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (nimbus
 		err = build.FindHandler(tree, language, settings.Handler)
 	}
 	if err != nil {
-		return settings, err
+		return r, settings, err
 	}
 	if settings.Runtime == "" {
 		if r, err = s.runtimes.Default(language); err != nil {
-			return settings, err
+			return r, settings, err
 		}
 		settings.Runtime = r.Name
 	}
-	return settings, nil
+	return r, settings, nil
 }
 
 // inferHandler prefers what the files tell over the runtime's convention.

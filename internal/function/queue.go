@@ -1,0 +1,174 @@
+package function
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"nimbus"
+)
+
+// job is a build that waits or is being worked off.
+type job struct {
+	id       nimbus.ID // of the build
+	function nimbus.ID
+	done     chan struct{} // closed when the build has ended, whatever came of it
+	err      error         // why nobody will know what came of it; read after done
+
+	attempts int
+	due      time.Time          // not before; zero = at once
+	cancel   context.CancelFunc // of the running attempt; nil = it waits
+}
+
+// queue holds the builds that are to be worked off, in the order of asking. A build that is tried again keeps
+// its place.
+type queue struct {
+	wake chan struct{} // somebody had better look
+
+	mu      sync.Mutex
+	jobs    map[nimbus.ID]*job // by build
+	waiting []*job             // by the build's id, which is ordered by time
+	stopped error              // why none is taken any more
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1), jobs: make(map[nimbus.ID]*job)} }
+
+// add puts a build into the queue, unless it is there already.
+func (q *queue) add(function, id nimbus.ID) *job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if j := q.jobs[id]; j != nil {
+		return j
+	}
+	j := &job{id: id, function: function, done: make(chan struct{})}
+	if q.stopped != nil {
+		j.err = q.stopped
+		close(j.done)
+		return j
+	}
+	q.jobs[id] = j
+	q.wait(j)
+	return j
+}
+
+// wait puts a job in its place. mu is held.
+func (q *queue) wait(j *job) {
+	at, _ := slices.BinarySearchFunc(q.waiting, j, func(a, b *job) int { return slices.Compare(a.id[:], b.id[:]) })
+	q.waiting = slices.Insert(q.waiting, at, j)
+	q.nudge()
+}
+
+func (q *queue) nudge() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // somebody is to look already
+	}
+}
+
+// next waits for a job that is due and takes it. The job's context ends with ctx, or when the job is
+// cancelled. It returns nil when ctx has ended.
+func (q *queue) next(ctx context.Context) (context.Context, *job) {
+	for {
+		run, j, pause := q.take(ctx, time.Now())
+		if j != nil {
+			return run, j
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx, nil
+		case <-q.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// idlePause is how long a worker sleeps when nothing waits; it is woken when something does.
+const idlePause = time.Hour
+
+// take returns the first job that is due, else how long it is until one is.
+func (q *queue) take(ctx context.Context, now time.Time) (context.Context, *job, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	pause := idlePause
+	for i, j := range q.waiting {
+		if left := j.due.Sub(now); left > 0 {
+			pause = min(pause, left)
+			continue
+		}
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+		if len(q.waiting) > 0 {
+			q.nudge() // there may be another worker
+		}
+		run, cancel := context.WithCancel(ctx)
+		j.cancel = cancel
+		return run, j, 0
+	}
+	return nil, nil, pause
+}
+
+// again lets a job wait for its next attempt.
+func (q *queue) again(j *job, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.jobs[j.id] != j { // it was cancelled meanwhile
+		return
+	}
+	j.cancel()
+	j.cancel, j.due = nil, due
+	q.wait(j)
+}
+
+// end takes a job off and tells all who wait for it. err is nil when the store says what came of the build.
+func (q *queue) end(j *job, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.finish(j, err)
+}
+
+// finish is end with mu held.
+func (q *queue) finish(j *job, err error) {
+	if q.jobs[j.id] != j {
+		return
+	}
+	delete(q.jobs, j.id)
+	q.waiting = slices.DeleteFunc(q.waiting, func(w *job) bool { return w == j })
+	if j.cancel != nil {
+		j.cancel()
+	}
+	j.err = err
+	close(j.done)
+}
+
+// cancel ends a build, if it is here.
+func (q *queue) cancel(id nimbus.ID, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if j := q.jobs[id]; j != nil {
+		q.finish(j, err)
+	}
+}
+
+// cancelFunction ends what is here of a function.
+func (q *queue) cancelFunction(function nimbus.ID, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, j := range q.jobs {
+		if j.function == function {
+			q.finish(j, err)
+		}
+	}
+}
+
+// stop ends every job, and all that are added from now on.
+func (q *queue) stop(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stopped = err
+	for _, j := range q.jobs {
+		q.finish(j, err)
+	}
+}

@@ -1,0 +1,231 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"nimbus"
+	"nimbus/internal/build"
+	"nimbus/internal/obs"
+)
+
+const (
+	// buildAttempts is how often a build is tried that the platform, not the source, has failed.
+	buildAttempts = 3
+	// maxMessage bounds the bytes of a compiler's message in a function's status; the log has all of it.
+	maxMessage = 8 << 10
+)
+
+// pause is how long to wait after so many attempts.
+func pause(attempts int) time.Duration { return time.Second << (2 * (attempts - 1)) }
+
+// runBuilds works off builds until ctx ends: first those that an earlier process has left.
+func (s *Service) runBuilds(ctx context.Context) error {
+	defer s.queue.stop(&nimbus.Error{Code: nimbus.CodeUnavailable, RetryAfter: time.Second,
+		Detail: "the server is stopping; the build goes on when it is up again"})
+	var workers errgroup.Group
+	for range s.cfg.Builds {
+		workers.Go(func() error {
+			for {
+				run, j := s.queue.next(ctx)
+				if j == nil {
+					return nil
+				}
+				s.work(run, j)
+			}
+		})
+	}
+	s.resumeBuilds(ctx)
+	return workers.Wait()
+}
+
+// resumeBuilds asks again for what was asked of an earlier process.
+func (s *Service) resumeBuilds(ctx context.Context) {
+	for {
+		left, err := s.functions.Builds(ctx)
+		if err == nil {
+			for _, b := range left {
+				s.queue.add(b.Version.FunctionID, b.ID)
+			}
+			return
+		}
+		s.cfg.Log.WarnContext(ctx, "pending builds could not be read", "error", err)
+		timer := time.NewTimer(pause(1))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// errGone says that a build is no longer wanted: another took its place, or its function was deleted.
+var errGone = errors.New("the build is no longer pending")
+
+// work does one attempt of a job, and ends the job or has it tried again.
+func (s *Service) work(ctx context.Context, j *job) {
+	j.attempts++
+	err := s.attempt(ctx, j)
+	switch {
+	case err == nil:
+		s.queue.end(j, nil)
+	case errors.Is(err, errGone):
+		s.queue.end(j, superseded())
+	case ctx.Err() != nil:
+		// Cancelled, then the job has ended already; or the server stops, and the next one resumes it.
+	default:
+		s.cfg.Log.ErrorContext(ctx, "a build could not be worked off", "function", j.function.String(),
+			"attempt", j.attempts, "error", err)
+		s.queue.again(j, time.Now().Add(pause(min(j.attempts, buildAttempts))))
+	}
+}
+
+// attempt brings a build to its end in the store. An error means that it is to be tried again.
+func (s *Service) attempt(ctx context.Context, j *job) error {
+	b, err := s.functions.Build(ctx, j.function)
+	switch {
+	case nimbus.CodeOf(err) == nimbus.CodeNotFound, err == nil && b.ID != j.id:
+		return errGone
+	case err != nil:
+		return err
+	}
+	begun := time.Now()
+	made, err := s.compile(ctx, b)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	took := time.Since(begun).Round(time.Millisecond)
+	if err == nil {
+		return s.finishBuild(ctx, b, made, took)
+	}
+	message, final := blame(err)
+	if !final && j.attempts < buildAttempts {
+		return err
+	}
+	if !final {
+		s.cfg.Log.ErrorContext(ctx, "a build failed for good", "function", j.function.String(),
+			"attempts", j.attempts, "error", err)
+	}
+	return s.failBuild(ctx, b, message, took)
+}
+
+// compile makes what runs of a build's source. A panic is an error of the platform's.
+func (s *Service) compile(ctx context.Context, b *nimbus.Build) (v nimbus.Version, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("compile: panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	v = b.Version
+	r, err := s.runtimes.Resolve(v.Settings.Runtime)
+	if err != nil {
+		return v, err
+	}
+	tree, err := s.packages.Tree(ctx, v.Source)
+	if err != nil {
+		return v, err
+	}
+	if !s.compiler.Needs(tree, r, v.Settings.Handler) {
+		v.Package, v.Source = v.Source, nimbus.Package{}
+		return v, nil
+	}
+	made, err := s.compiler.Compile(ctx, build.Request{Source: v.Source, Runtime: r, Handler: v.Settings.Handler},
+		func(line string) { s.print(b, line) })
+	if err != nil {
+		return v, err
+	}
+	v.Package, v.Toolchain = made.Package, made.Toolchain
+	if made.Handler != "" {
+		v.Settings.Handler = made.Handler
+	}
+	return v, nil
+}
+
+// blame returns what the user is told of a build that failed, and whether trying again would change nothing
+// because the source is at fault.
+func blame(err error) (message string, final bool) {
+	var wrong *build.CompileError
+	if errors.As(err, &wrong) {
+		return bounded(wrong.Message), true
+	}
+	var e *nimbus.Error
+	if !errors.As(err, &e) {
+		return fmt.Sprintf("the platform failed %d times to compile it; the server's log says why", buildAttempts), false
+	}
+	message = e.Detail
+	for _, f := range e.Fields {
+		message += "; " + f.Field + ": " + f.Detail
+	}
+	return bounded(message), e.Code == nimbus.CodeInvalid || e.Code == nimbus.CodeTooLarge
+}
+
+// bounded cuts a long message after a whole line.
+func bounded(message string) string {
+	message = strings.TrimRight(strings.ToValidUTF8(message, "\uFFFD"), "\n")
+	if len(message) <= maxMessage {
+		return message
+	}
+	cut := message[:maxMessage]
+	if end := strings.LastIndexByte(cut, '\n'); end > 0 {
+		cut = cut[:end]
+	}
+	return strings.ToValidUTF8(cut, "") + "\n… (the function's log has all of it)"
+}
+
+func (s *Service) finishBuild(ctx context.Context, b *nimbus.Build, made nimbus.Version, took time.Duration) error {
+	made.CreatedAt = moment()
+	err := s.functions.FinishBuild(ctx, &nimbus.Build{ID: b.ID, Version: made})
+	if nimbus.CodeOf(err) == nimbus.CodeConflict {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	s.print(b, fmt.Sprintf("version %d was built in %s", made.Number, took))
+	s.switched(ctx, made.FunctionID)
+	return nil
+}
+
+func (s *Service) failBuild(ctx context.Context, b *nimbus.Build, message string, took time.Duration) error {
+	f, err := s.functions.Function(ctx, b.Version.FunctionID)
+	if nimbus.CodeOf(err) == nimbus.CodeNotFound {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	if f.Status != nimbus.StatusBuilding {
+		message = notBuilt(b.Version.Number) + message
+	}
+	err = s.functions.FailBuild(ctx, b, message, moment())
+	if nimbus.CodeOf(err) == nimbus.CodeConflict {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	s.print(b, fmt.Sprintf("version %d could not be built, after %s", b.Version.Number, took))
+	s.routes.Changed(b.Version.FunctionID)
+	return nil
+}
+
+// print adds a line to the log of the function that a build is of.
+func (s *Service) print(b *nimbus.Build, line string) {
+	s.logs.Append(obs.LogLine{Time: time.Now(), Function: b.Version.FunctionID, Version: b.Version.Number,
+		Stream: obs.StreamPlatform, Text: line})
+}
+
+func beingBuilt(number int64) string { return fmt.Sprintf("version %d is being built", number) }
+
+func notBuilt(number int64) string { return fmt.Sprintf("version %d could not be built: ", number) }
+
+func superseded() error {
+	return nimbus.Errorf(nimbus.CodeConflict, "a newer update took the place of this one before it was built")
+}
