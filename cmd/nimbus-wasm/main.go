@@ -1,12 +1,59 @@
-// Command nimbus-wasm runs a WebAssembly function inside an instance. It is embedded in nimbus; users never start it.
+// Command nimbus-wasm runs a WebAssembly function inside an instance, or compiles one ahead. It is embedded in
+// nimbus, which starts it with the agent protocol on descriptor 3; users never start it.
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	goruntime "runtime"
+	"runtime/debug"
+
+	"nimbus/internal/wasm"
+	"nimbus/internal/wire"
+)
+
+const (
+	socket = 3
+	tmpDir = "/tmp"
+
+	// A call leaves little garbage and little is alive beside the module's memory, which the collector doesn't see:
+	// it would run every hundred calls.
+	collectAt = 200
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "nimbus-wasm: started by nimbus only")
+	if len(os.Args) != 2 {
+		fatal(errors.New("started by nimbus only"))
+	}
+	if err := run(context.Background(), os.Args[1]); err != nil && !errors.Is(err, wire.ErrEnded) {
+		fatal(err)
+	}
+}
+
+func run(ctx context.Context, mode string) error {
+	conn, err := wire.Inherited(socket)
+	if err != nil {
+		return err
+	}
+	switch mode {
+	case "serve":
+		// One call at a time, and what prepares the next runs when it has been answered.
+		goruntime.GOMAXPROCS(1)
+		debug.SetGCPercent(collectAt)
+		worker, err := wasm.NewWorker(ctx, wasm.WorkerConfig{Stdout: os.Stdout, Stderr: os.Stderr, TmpDir: tmpDir})
+		if err != nil {
+			return err
+		}
+		return wire.Serve(conn, wire.HelloMsg{Runtime: "wasm"}, worker)
+	case "compile":
+		return wire.Serve(conn, wire.HelloMsg{Runtime: "wasm-compiler"}, wasm.NewCompiler(tmpDir))
+	}
+	return fmt.Errorf("mode %q is not known", mode)
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "nimbus-wasm:", err)
 	os.Exit(2)
 }

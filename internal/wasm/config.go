@@ -1,0 +1,50 @@
+package wasm
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// streams are an instance's standard files. A nil stdin is at its end.
+type streams struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// config is what every instance of a function is made with, except for its streams.
+func config(s Settings, files bool) wazero.ModuleConfig {
+	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs(s.Name).
+		WithSysWalltime().WithSysNanotime().WithSysNanosleep().WithRandSource(rand.Reader)
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		c = c.WithEnv(name, s.Env[name])
+	}
+	if !files {
+		return c
+	}
+	shown := wazero.NewFSConfig()
+	if s.CodeDir != "" {
+		shown = shown.WithReadOnlyDirMount(s.CodeDir, s.CodeDir)
+	}
+	if s.TmpDir != "" {
+		shown = shown.WithDirMount(s.TmpDir, s.TmpDir)
+	}
+	return c.WithFSConfig(shown)
+}
+
+// instantiate makes an instance of the function's module, of which nothing but a start section has run.
+func (f *Function) instantiate(ctx context.Context, s streams) (api.Module, error) {
+	c := f.config.WithStdout(s.stdout).WithStderr(s.stderr)
+	if s.stdin != nil {
+		c = c.WithStdin(s.stdin)
+	}
+	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(
+		func(_, _ uint64) experimental.LinearMemory { return f.memory }))
+	return f.engine.runtime.InstantiateModule(ctx, f.module.compiled, c)
+}
