@@ -44,6 +44,9 @@ type Functions interface {
 	// ListFunctions pages in name order (folded to lower case), then by namespace. A cursor that no answer
 	// gave is CodeInvalid, here and in every list.
 	ListFunctions(ctx context.Context, q FunctionQuery) (nimbus.List[nimbus.Function], error)
+	// ActiveFunctions returns functions of StatusActive, of every tenant, in the order of their ids, from the one
+	// that follows after (the zero ID = from the first); at most limit. Their tags are left out.
+	ActiveFunctions(ctx context.Context, after nimbus.ID, limit int) ([]nimbus.Function, error)
 	// DeleteFunction removes the function and its versions.
 	DeleteFunction(ctx context.Context, id nimbus.ID) error
 	// Version returns one version that was made.

@@ -34,6 +34,7 @@ func Control(t *testing.T, open func(t *testing.T) store.Control) {
 		"list functions":               testListFunctions,
 		"list functions while writing": testListFunctionsWhileWriting,
 		"list functions as a model":    testListFunctionsModel,
+		"active functions":             testActiveFunctions,
 		"API keys":                     testAPIKeys,
 		"list API keys":                testListAPIKeys,
 		"cancelled":                    testControlCancelled,
@@ -99,10 +100,14 @@ func testControlCancelled(t *testing.T, s store.Control) {
 		"DeleteFunction": func(ctx context.Context) error { return s.DeleteFunction(ctx, f.ID) },
 		"Version":        func(ctx context.Context) error { _, err := s.Version(ctx, f.ID, 1); return err },
 		"PruneVersions":  func(ctx context.Context) error { return s.PruneVersions(ctx, f.ID, 1) },
-		"PackageHashes":  func(ctx context.Context) error { _, err := s.PackageHashes(ctx); return err },
-		"AddBuild":       func(ctx context.Context) error { return s.AddBuild(ctx, &b, nimbus.ID{}, "") },
-		"Build":          func(ctx context.Context) error { _, err := s.Build(ctx, f.ID); return err },
-		"Builds":         func(ctx context.Context) error { _, err := s.Builds(ctx); return err },
+		"ActiveFunctions": func(ctx context.Context) error {
+			_, err := s.ActiveFunctions(ctx, nimbus.ID{}, 1)
+			return err
+		},
+		"PackageHashes": func(ctx context.Context) error { _, err := s.PackageHashes(ctx); return err },
+		"AddBuild":      func(ctx context.Context) error { return s.AddBuild(ctx, &b, nimbus.ID{}, "") },
+		"Build":         func(ctx context.Context) error { _, err := s.Build(ctx, f.ID); return err },
+		"Builds":        func(ctx context.Context) error { _, err := s.Builds(ctx); return err },
 		"FinishBuild": func(ctx context.Context) error {
 			return s.FinishBuild(ctx, &nimbus.Build{ID: b.ID, Version: v})
 		},
