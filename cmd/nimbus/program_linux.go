@@ -130,7 +130,7 @@ func (p *program) wire() error {
 		Metrics: p.metrics, Log: p.log}, p.poolConfig()); err != nil {
 		return fmt.Errorf("set up the pool: %w", err)
 	}
-	p.invokes = invoke.New(invoke.Deps{Functions: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),
+	p.invokes = invoke.New(invoke.Deps{Functions: control, Catalog: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),
 		Logs: p.logs, Metrics: p.metrics, Log: p.log},
 		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records})
 	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: &build.Compiler{}, Runtimes: p.runtimes,

@@ -103,7 +103,7 @@ func (s *Service) retireOld(ctx context.Context, id nimbus.ID) {
 		}
 	}
 	if err != nil {
-		s.Pool.Retire(id, 0)
+		s.Pool.Forget(id)
 		s.Metrics.DeleteFunction(id)
 		// A call that still runs may print once more; retention takes that.
 		if err := s.Logs.DeleteFunction(ctx, id); err != nil {
@@ -111,7 +111,7 @@ func (s *Service) retireOld(ctx context.Context, id nimbus.ID) {
 		}
 		return
 	}
-	s.Pool.Retire(id, f.Version.Number)
+	s.serve(f)
 }
 
 // wait pauses and reports false when ctx ended meanwhile.

@@ -30,8 +30,10 @@ type Namespaces interface {
 // Pool leases instances.
 type Pool interface {
 	Acquire(ctx context.Context, r pool.Request) (pool.Lease, error)
-	// Retire stops the instances of a function's versions other than keep; all of them for 0.
-	Retire(functionID nimbus.ID, keep int64)
+	// Serve says which version of a function serves from now on, and is to have instances ready.
+	Serve(spec *pool.Spec)
+	// Forget says that a function takes no calls any more.
+	Forget(functionID nimbus.ID)
 }
 
 // Logs receives the platform's own lines about calls that got no instance.
@@ -44,6 +46,7 @@ type Logs interface {
 // Deps is what a Service needs.
 type Deps struct {
 	Functions  Functions
+	Catalog    Catalog
 	Namespaces Namespaces
 	Pool       Pool
 	Records    store.Records
@@ -113,6 +116,7 @@ func (s *Service) Run(ctx context.Context) error {
 	tasks.Go(func() error { return s.recorder.run(ctx) })
 	tasks.Go(func() error { return s.prune(ctx) })
 	tasks.Go(func() error { return s.retire(ctx) })
+	tasks.Go(func() error { return s.serveAll(ctx) })
 	return tasks.Wait()
 }
 

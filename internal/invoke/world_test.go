@@ -1,6 +1,7 @@
 package invoke_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"slices"
@@ -101,6 +102,19 @@ func (f *functions) Namespace(_ context.Context, name string) (*nimbus.Namespace
 	return nil, nimbus.Errorf(nimbus.CodeNotFound, "no such namespace")
 }
 
+func (f *functions) ActiveFunctions(_ context.Context, after nimbus.ID, limit int) ([]nimbus.Function, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var active []nimbus.Function
+	for _, fn := range f.byID {
+		if fn.Status == nimbus.StatusActive && bytes.Compare(fn.ID[:], after[:]) > 0 {
+			active = append(active, *fn)
+		}
+	}
+	slices.SortFunc(active, func(a, b nimbus.Function) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return active[:min(limit, len(active))], nil
+}
+
 // packages is a pool.Packages whose every tree is the same.
 type packages struct{}
 
@@ -162,7 +176,7 @@ func open(t testing.TB, d *pooltest.Driver, c invoke.Config) *world {
 		t.Fatal(err)
 	}
 	w.Service = invoke.New(invoke.Deps{
-		Functions: w.functions, Namespaces: w.functions, Pool: w.pool, Records: w.records,
+		Functions: w.functions, Catalog: w.functions, Namespaces: w.functions, Pool: w.pool, Records: w.records,
 		Logs: w.logs, Metrics: w.metrics, Log: log,
 	}, c)
 	ctx, cancel := context.WithCancel(context.Background())

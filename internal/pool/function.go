@@ -45,7 +45,8 @@ type function struct {
 	instances int    // with code
 	epoch     uint64 // counts retirements
 	keep      int64  // version the last one kept
-	dead      bool   // removed from the pool's map
+	kept      kept
+	dead      bool // removed from the pool's map
 }
 
 // group is the instances of one version and size. Its function's mutex guards it.
@@ -61,6 +62,7 @@ type group struct {
 	instances int
 	gated     int  // calls that wait for admission
 	queued    bool // in the start queue
+	pace      pace
 }
 
 // lookup returns the function of an id, creating it when it is new.
@@ -128,7 +130,7 @@ func (f *function) restart(e *effects) {
 // forget drops a group that nothing hangs on, and then the function, which the caller removes from the map
 // when forget reports true.
 func (f *function) forget(g *group) bool {
-	if g.instances > 0 || g.starting > 0 || g.waiting.length > 0 || g.gated > 0 || g.queued {
+	if g.instances > 0 || g.starting > 0 || g.waiting.length > 0 || g.gated > 0 || g.queued || f.kept.group == g {
 		return false
 	}
 	if f.groups[g.key] == g {

@@ -98,7 +98,7 @@ func (h *hammer) call(ctx context.Context, t *testing.T) {
 	if rand.IntN(200) == 0 {
 		next := h.limited(spec.FunctionID, spec.Version.Number+1, i)
 		if h.versions[i].CompareAndSwap(spec, next) {
-			h.Retire(spec.FunctionID, next.Version.Number)
+			h.Serve(next)
 		}
 	}
 	asked, cancel := ctx, context.CancelFunc(func() {})

@@ -26,7 +26,8 @@ type instance struct {
 	usedAt time.Time
 	seenAt time.Time
 	uses   int
-	serial uint64 // of its last lease
+	serial uint64    // of its last lease
+	busyAt time.Time // when that began
 
 	lease atomic.Uint64 // serial of the lease that holds it; 0 = none
 
@@ -53,7 +54,9 @@ func (in *instance) alive() bool {
 // take makes the instance the next lease's. The caller holds the function's mutex.
 func (in *instance) take(phases nimbus.Phases, start startKind) grant {
 	in.serial++
+	in.busyAt = time.Now()
 	in.lease.Store(in.serial)
+	in.group.began(in.busyAt)
 	return grant{instance: in, serial: in.serial, start: start, phases: phases}
 }
 

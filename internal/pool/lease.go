@@ -78,6 +78,7 @@ func (p *Pool) release(in *instance, serial uint64, v Verdict) {
 	f := g.function
 	f.mu.Lock()
 	f.admitted--
+	g.ended(in, v, now)
 	if v == Broken {
 		e.stop(in)
 		if g.short() {

@@ -22,6 +22,7 @@ import (
 	"nimbus"
 	"nimbus/internal/driver"
 	"nimbus/internal/obs"
+	"nimbus/internal/scheduler"
 )
 
 // Packages gives the unpacked tree of a package.
@@ -40,6 +41,17 @@ type Metrics interface {
 	ObserveBoot(runtime string, took time.Duration)
 }
 
+// Machine knows how busy the machine is. It is asked by one goroutine, when calls wait.
+type Machine interface {
+	Load(now time.Time) scheduler.Load
+}
+
+// spare is a Machine that nothing keeps busy.
+type spare struct{}
+
+// Load implements Machine.
+func (spare) Load(time.Time) scheduler.Load { return scheduler.Spare }
+
 // Deps is what a Pool needs.
 type Deps struct {
 	Drivers  []driver.Driver // blanks are kept on the first, unless a runtime's configuration says otherwise
@@ -47,6 +59,7 @@ type Deps struct {
 	Logs     Logs
 	Metrics  Metrics
 	Log      *slog.Logger
+	Machine  Machine // nil = one that always has processor time to spare
 }
 
 // Pool keeps the instances of a server. Create it with New; nothing is started before Run.
@@ -55,6 +68,7 @@ type Pool struct {
 	logs     Logs
 	metrics  Metrics
 	log      *slog.Logger
+	machine  Machine
 	current  atomic.Pointer[Config]
 	stocks   map[stockKey]*stock // by the runtime's own name; never changes
 	index    stockIndex          // by every name a runtime is asked for by
@@ -62,6 +76,9 @@ type Pool struct {
 	drivers []string // names, the first is where blanks are kept unless told otherwise
 
 	functions sync.Map // nimbus.ID → *function
+
+	servingMu sync.Mutex
+	serving   map[nimbus.ID]*stock // of each function that takes calls
 
 	held      atomic.Int64 // calls that wait
 	heldBytes atomic.Int64 // and the size of their events
@@ -79,9 +96,12 @@ func New(d Deps, config Config) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		packages: d.Packages, logs: d.Logs, metrics: d.Metrics, log: d.Log,
-		stocks: make(map[stockKey]*stock),
-		kick:   make(chan struct{}, 1), closed: make(chan struct{}),
+		packages: d.Packages, logs: d.Logs, metrics: d.Metrics, log: d.Log, machine: d.Machine,
+		stocks: make(map[stockKey]*stock), serving: make(map[nimbus.ID]*stock),
+		kick: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+	if p.machine == nil {
+		p.machine = spare{}
 	}
 	for _, d := range d.Drivers {
 		p.drivers = append(p.drivers, d.Name())

@@ -118,7 +118,7 @@ func TestOldVersionsRetire(t *testing.T) {
 		current := w.acquire(t, two)
 		current.Release(pool.Healthy)
 
-		w.Retire(id, 2)
+		w.Serve(two)
 		synctest.Wait()
 		w.wantStates(t, map[pool.State]int{pool.Leased: 1, pool.Idle: 1})
 		running.Release(pool.Healthy)
@@ -134,7 +134,7 @@ func TestOldVersionsRetire(t *testing.T) {
 			warm.Release(pool.Healthy)
 		}
 
-		w.Retire(id, 0)
+		w.Forget(id)
 		synctest.Wait()
 		w.wantStates(t, nil)
 	})

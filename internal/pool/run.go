@@ -59,9 +59,11 @@ type runner struct {
 	chores    atomic.Int64
 	ending    atomic.Int64
 
-	pending []*group  // want an instance started
-	last    time.Time // of the last plan
-	next    time.Time // of the next
+	pending  []*group  // want an instance started
+	deferred []*group  // wait for one of theirs to become free rather than for a start
+	recheck  time.Time // when to look at them again; zero = when something has happened
+	last     time.Time // of the last plan
+	next     time.Time // of the next
 }
 
 // loop works until ctx ends or idle reports true.
@@ -78,19 +80,19 @@ func (r *runner) loop(ctx context.Context, idle func() bool) {
 			}
 		case <-timer.C:
 		}
-		r.dispatch()
 		now := time.Now()
+		r.dispatch(now)
 		if !r.next.IsZero() && !now.Before(r.next) || r.last.IsZero() {
 			r.last, r.next = now, r.upkeep(now)
 		}
-		if !r.next.IsZero() {
-			timer.Reset(max(r.next.Sub(now), 0))
+		if at := earliest(r.next, r.recheck); !at.IsZero() {
+			timer.Reset(max(at.Sub(now), 0))
 		}
 	}
 }
 
 // dispatch begins what can be begun: stops first, because they make room.
-func (r *runner) dispatch() {
+func (r *runner) dispatch(now time.Time) {
 	for r.ending.Load() < int64(r.pool.config().Chores) {
 		in := r.pool.stops.pop()
 		if in == nil {
@@ -98,7 +100,15 @@ func (r *runner) dispatch() {
 		}
 		r.task(&r.ending, func() { r.stop(in) })
 	}
-	r.startPending()
+	r.startPending(now)
+}
+
+// earliest is the first of two moments; zero stands for never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // task runs do on a goroutine that is counted while it lasts, and looks for work after it.

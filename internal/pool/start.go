@@ -9,6 +9,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/driver"
+	"nimbus/internal/scheduler"
 	"nimbus/internal/wire"
 )
 
@@ -18,7 +19,7 @@ const codeDir = "/var/function"
 // start makes an instance for the group and hands it over, or hands over why there is none. in is a blank,
 // or an instance that the driver has yet to make. A failure of the platform's is tried once more.
 func (r *runner) start(g *group, in *instance) {
-	epoch := in.born
+	epoch, began := in.born, time.Now()
 	phases, err := r.prepare(g, in)
 	if err != nil && !isUsers(err) && r.work.Err() == nil {
 		r.pool.log.Warn("instance could not be started, trying once more", "function", g.spec.FunctionID.String(),
@@ -35,18 +36,21 @@ func (r *runner) start(g *group, in *instance) {
 		r.failed(g, phases, err)
 		return
 	}
-	r.ready(g, in, phases)
+	r.ready(g, in, phases, time.Since(began))
 }
 
 // ready hands a new instance to the first call that waits, else makes it idle.
-func (r *runner) ready(g *group, in *instance, phases nimbus.Phases) {
+func (r *runner) ready(g *group, in *instance, phases nimbus.Phases, took time.Duration) {
 	var e effects
 	f := g.function
 	f.mu.Lock()
 	g.starting--
 	f.starting--
+	g.pace.startTime = scheduler.Average(g.pace.startTime, took)
 	in.usedAt = time.Now()
 	in.seenAt = in.usedAt
+	f.kept.started(g)
+	f.settleKept(&e)
 	if g.retired(in) {
 		e.stop(in)
 	} else {
@@ -67,11 +71,15 @@ func (r *runner) failed(g *group, phases nimbus.Phases, err error) {
 	f.mu.Lock()
 	g.starting--
 	f.starting--
-	if w := g.waiting.pop(); w != nil {
+	w := g.waiting.pop()
+	if w != nil {
 		f.held--
 		f.admitted--
 		e.grant(w, grant{phases: phases, err: err})
 	}
+	f.kept.failed(g, time.Now())
+	f.settleKept(&e)
+	promised := f.kept.group == g
 	f.admit(&e)
 	f.restart(&e)
 	dead := f.forget(g)
@@ -80,6 +88,9 @@ func (r *runner) failed(g *group, phases nimbus.Phases, err error) {
 		r.pool.functions.CompareAndDelete(f.id, f)
 	}
 	r.pool.do(&e)
+	if w == nil && promised {
+		r.complain(g, err)
+	}
 }
 
 // prepare boots the instance, unless it is a blank, and gives it the code.

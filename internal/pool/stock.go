@@ -162,12 +162,46 @@ func (s *stock) snapshot(waiting int) (scheduler.Runtime, []*instance) {
 	}
 	r := scheduler.Runtime{
 		MinWarm: minWarm, TargetWarm: targetWarm, MaxTotal: c.MaxTotal,
-		Total: len(s.all), Starting: s.starting, Waiting: waiting, NotBefore: s.notBefore,
+		Total: len(s.all), Ending: s.ending(), Starting: s.starting, Waiting: waiting, NotBefore: s.notBefore,
 	}
 	for _, in := range s.blanks {
 		r.Blanks = append(r.Blanks, scheduler.Blank{StartedAt: in.startedAt, SeenAt: in.seenAt})
 	}
 	return r, append([]*instance(nil), s.blanks...)
+}
+
+// ending counts instances that are being stopped. The caller holds the mutex.
+func (s *stock) ending() int {
+	n := 0
+	for in := range s.all {
+		if in.now() == Stopping {
+			n++
+		}
+	}
+	return n
+}
+
+// use counts functions in or out.
+func (s *stock) use(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users += n
+}
+
+// members returns the instances of some groups that are up.
+func (s *stock) members(of map[*group]int) map[*group][]*instance {
+	found := make(map[*group][]*instance, len(of))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for in := range s.all {
+		if _, wanted := of[in.group]; !wanted || in.group == nil {
+			continue
+		}
+		if state := in.now(); state == Idle || state == Frozen || state == Leased {
+			found[in.group] = append(found[in.group], in)
+		}
+	}
+	return found
 }
 
 // wants reports whether the function is to give up an instance to one that has fewer and waits for room.

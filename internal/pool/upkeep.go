@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"nimbus/internal/scheduler"
@@ -12,6 +13,7 @@ type view struct {
 	snapshot scheduler.Snapshot
 	stocks   []*stock
 	blanks   [][]*instance
+	kept     []*group
 	idle     []*instance
 	busy     bool // instances are leased: they will be idle at a moment no plan foresees
 }
@@ -39,23 +41,55 @@ func (r *runner) view() view {
 	for _, g := range r.pending {
 		waiting[g.stock]++
 	}
+	position := make(map[*stock]int, len(r.pool.stocks))
 	for _, s := range r.pool.stocks {
 		state, blanks := s.snapshot(waiting[s])
+		position[s] = len(v.stocks)
 		v.stocks, v.blanks = append(v.stocks, s), append(v.blanks, blanks)
 		v.snapshot.Runtimes = append(v.snapshot.Runtimes, state)
 	}
+	up := r.pool.upKept()
 	r.pool.each(func(f *function) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		v.busy = v.busy || f.admitted > 0
+		if f.kept.group != nil {
+			v.kept = append(v.kept, f.kept.group)
+			v.snapshot.Kept = append(v.snapshot.Kept, f.kept.describe(up[f.kept.group]))
+		}
 		for _, g := range f.groups {
 			for _, in := range g.idle {
+				d := in.describe()
+				d.Runtime = position[in.stock]
+				if g == f.kept.group {
+					d.Kept = len(v.kept)
+				}
 				v.idle = append(v.idle, in)
-				v.snapshot.Idle = append(v.snapshot.Idle, in.describe())
+				v.snapshot.Idle = append(v.snapshot.Idle, d)
 			}
 		}
 	})
 	return v
+}
+
+// upKept returns the instances of kept groups that are up, those that run a call included.
+func (p *Pool) upKept() map[*group][]*instance {
+	wanted := make(map[*group]int)
+	p.each(func(f *function) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.kept.group != nil {
+			wanted[f.kept.group] = f.kept.min
+		}
+	})
+	up := make(map[*group][]*instance, len(wanted))
+	if len(wanted) == 0 {
+		return up
+	}
+	for _, s := range p.stocks {
+		maps.Copy(up, s.members(wanted))
+	}
+	return up
 }
 
 // describe is what the scheduler sees of an idle instance. The caller holds the function's mutex.
@@ -92,6 +126,9 @@ func (r *runner) apply(v view, plan scheduler.Plan, now time.Time) bool {
 	}
 	for _, ping := range plan.Ping {
 		all = r.chore(func() { r.ping(v.blanks[ping.Runtime][ping.Blank]) }) && all
+	}
+	for _, lack := range plan.Lacking {
+		r.keep(v.kept[lack.Kept], lack.Count)
 	}
 	for _, start := range plan.Start {
 		r.refill(v.stocks[start.Runtime], start.Count)

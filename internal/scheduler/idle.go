@@ -1,6 +1,10 @@
 package scheduler
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Worn says whether an instance has served long or often enough to be replaced, and which.
 func (p Policy) Worn(startedAt time.Time, uses int, now time.Time) (Reason, bool) {
@@ -16,7 +20,7 @@ func (p Policy) Worn(startedAt time.Time, uses int, now time.Time) (Reason, bool
 // idle plans for an instance that waits for a call: reclaim it, freeze it, ask it, or let it be.
 func (m *maker) idle(i int, in *Idle) {
 	if reason, worn := m.policy.Worn(in.StartedAt, in.Uses, m.now); worn {
-		m.plan.Reclaim = append(m.plan.Reclaim, Reclaim{Idle: i, Reason: reason})
+		m.reclaim(i, in, reason)
 		return
 	}
 	m.due(in.StartedAt, m.policy.MaxAge)
@@ -24,8 +28,8 @@ func (m *maker) idle(i int, in *Idle) {
 	if timeout <= 0 {
 		timeout = m.policy.IdleTimeout
 	}
-	if m.due(in.UsedAt, timeout) {
-		m.plan.Reclaim = append(m.plan.Reclaim, Reclaim{Idle: i, Reason: ReasonIdle})
+	if m.due(in.UsedAt, timeout) && m.expendable(in) {
+		m.reclaim(i, in, ReasonIdle)
 		return
 	}
 	if in.Pause == Pausable && m.due(in.UsedAt, m.policy.FreezeAfter) {
@@ -38,15 +42,46 @@ func (m *maker) idle(i int, in *Idle) {
 	}
 }
 
-// Oldest returns the index of the instance that has idled longest, or -1 when there is none.
-func Oldest(idle []Idle) int {
-	oldest := -1
-	for i := range idle {
-		if oldest < 0 || idle[i].UsedAt.Before(idle[oldest].UsedAt) {
-			oldest = i
+// expendable reports whether nobody was promised the instance.
+func (m *maker) expendable(in *Idle) bool {
+	return in.Kept == 0 || m.spare[in.Kept-1] > 0 || !m.fresh(Life{in.StartedAt, in.Uses})
+}
+
+func (m *maker) reclaim(i int, in *Idle, reason Reason) {
+	m.plan.Reclaim = append(m.plan.Reclaim, Reclaim{Idle: i, Reason: reason})
+	if in.Kept > 0 && m.fresh(Life{in.StartedAt, in.Uses}) {
+		m.spare[in.Kept-1]--
+	}
+}
+
+// over finds the idle instances that go because their runtime has more than its total: those that nobody
+// was promised first, and of them those that have idled longest.
+func (m *maker) over(s *Snapshot) map[int]bool {
+	over := make(map[int]bool)
+	for r := range s.Runtimes {
+		excess := s.Runtimes[r].Total - s.Runtimes[r].Ending - s.Runtimes[r].MaxTotal
+		for _, drop := range m.plan.Drop {
+			if drop.Runtime == r {
+				excess--
+			}
+		}
+		if s.Runtimes[r].MaxTotal == 0 || excess <= 0 {
+			continue
+		}
+		var mine []int
+		for i := range s.Idle {
+			if s.Idle[i].Runtime == r {
+				mine = append(mine, i)
+			}
+		}
+		slices.SortStableFunc(mine, func(a, b int) int {
+			return cmp.Or(cmp.Compare(min(s.Idle[a].Kept, 1), min(s.Idle[b].Kept, 1)), s.Idle[a].UsedAt.Compare(s.Idle[b].UsedAt))
+		})
+		for _, i := range mine[:min(excess, len(mine))] {
+			over[i] = true
 		}
 	}
-	return oldest
+	return over
 }
 
 // Yields reports whether a function that has mine instances of a full runtime gives one up, when it is

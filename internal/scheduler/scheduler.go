@@ -17,7 +17,8 @@ type Policy struct {
 // with them.
 type Snapshot struct {
 	Runtimes []Runtime
-	Idle     []Idle
+	Kept     []Kept
+	Idle     []Idle // those of one version from the least to the most recently used
 }
 
 // Runtime is the stock of one runtime.
@@ -26,6 +27,7 @@ type Runtime struct {
 	TargetWarm int // blanks to have when no call waits for a start
 	MaxTotal   int // instances in all; 0 = unbounded
 	Total      int // instances in every state, those that are being started included
+	Ending     int // of those
 	Blanks     []Blank
 	Starting   int       // blanks that are being started
 	Waiting    int       // calls that wait for a start
@@ -45,6 +47,8 @@ type Idle struct {
 	SeenAt    time.Time // when it last gave a sign of life
 	Uses      int
 	Timeout   time.Duration // the function's idle timeout; 0 = the policy's
+	Kept      int           // 1 + the index of its version among the kept ones; 0 = it is none of them
+	Runtime   int           // index of its runtime
 	Pause     Pause
 }
 
@@ -66,6 +70,7 @@ type Plan struct {
 	Check   []int      // idle instances to ask for one
 	Freeze  []int
 	Reclaim []Reclaim
+	Lacking []Lack
 	Next    time.Time // when time alone will change the plan; zero = never
 }
 
@@ -95,15 +100,24 @@ const (
 	ReasonIdle Reason = "idle"
 	ReasonAge  Reason = "age"
 	ReasonUses Reason = "uses"
+	ReasonFull Reason = "max_total" // which has been lowered
 )
 
 // Make plans what to do at the moment now.
 func Make(p Policy, s Snapshot, now time.Time) Plan {
-	m := maker{policy: p, now: now}
+	m := maker{policy: p, now: now, spare: make([]int, len(s.Kept))}
 	for i := range s.Runtimes {
 		m.blanks(i, &s.Runtimes[i])
 	}
+	for i := range s.Kept {
+		m.spare[i] = m.kept(i, &s.Kept[i])
+	}
+	over := m.over(&s)
 	for i := range s.Idle {
+		if over[i] {
+			m.reclaim(i, &s.Idle[i], ReasonFull)
+			continue
+		}
 		m.idle(i, &s.Idle[i])
 	}
 	return m.plan
@@ -114,6 +128,7 @@ type maker struct {
 	policy Policy
 	now    time.Time
 	plan   Plan
+	spare  []int // by kept version: how many fresh instances can go
 }
 
 // due reports whether the moment since+after has come. If not, the plan remembers it.

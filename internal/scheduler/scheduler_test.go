@@ -175,16 +175,6 @@ func wantSound(t *rapid.T, s scheduler.Snapshot, plan scheduler.Plan) {
 	}
 }
 
-func TestOldest(t *testing.T) {
-	t.Parallel()
-	if got := scheduler.Oldest(nil); got != -1 {
-		t.Errorf("the oldest of none is %d", got)
-	}
-	if got := scheduler.Oldest([]scheduler.Idle{{UsedAt: ago(1)}, {UsedAt: ago(3)}, {UsedAt: ago(2)}}); got != 1 {
-		t.Errorf("the oldest is %d", got)
-	}
-}
-
 func TestYields(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
