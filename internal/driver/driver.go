@@ -128,6 +128,7 @@ type Invoker interface {
 	// Invoke sends the event and waits for the outcome. ctx carries the deadline; when it ends Invoke
 	// returns its error at once and the instance must be stopped. An error that is an *ExitError says the
 	// runtime ended in the middle; wire.ErrProtocol that it broke the protocol.
+	// After an outcome with Resp.Ending the instance ends by itself, and takes no other call.
 	Invoke(ctx context.Context, call *Call) (Outcome, error)
 }
 

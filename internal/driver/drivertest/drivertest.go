@@ -1,14 +1,13 @@
-// Package drivertest specifies the driver contract: every implementation passes Run. The cases are in the
-// files named after what they are about; the functions they call are in suite.py.
+// Package drivertest specifies the driver contract: every implementation passes Run, with every language it
+// runs. The cases are in the files named after what they are about; the functions they call are in suite.py,
+// suite.js and testdata.
 package drivertest
 
 import (
 	"context"
-	_ "embed" // for suite.py
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,12 +17,8 @@ import (
 
 	"nimbus"
 	"nimbus/internal/driver"
-	"nimbus/internal/runtime"
 	"nimbus/internal/wire"
 )
-
-//go:embed suite.py
-var suitePython []byte
 
 // patience bounds what should take milliseconds, on a machine that is very busy.
 const patience = 60 * time.Second
@@ -32,8 +27,8 @@ const patience = 60 * time.Second
 type Harness struct {
 	// New returns a driver that does not run yet, on a machine where nothing of an earlier one is left.
 	New func(t *testing.T) driver.Driver
-	// Runtime is a Python runtime of this machine.
-	Runtime runtime.Runtime
+	// Suites are the languages of this machine that the driver runs.
+	Suites []Suite
 	// Secret is a file of the host that no instance may read.
 	Secret string
 	// Leftovers lists what the driver has on this machine now: processes, cgroups, mounts. It is called
@@ -44,28 +39,28 @@ type Harness struct {
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
 	before := openFiles(t)
-	s := &suite{Harness: h, code: writeCode(t)}
-	s.boot(t)
-	t.Run("cases", func(t *testing.T) {
-		for _, group := range [][]testCase{lifeCases(), endCases(), callCases(), isolationCases(), limitCases()} {
-			for _, c := range group {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					c.run(t, s)
-				})
+	b := &booted{harness: h}
+	b.boot(t)
+	var suites []*suite
+	for _, language := range h.Suites {
+		s := &suite{booted: b, Suite: language, code: packageDir(t, language)}
+		suites = append(suites, s)
+		t.Run(language.Runtime.Name, s.run)
+	}
+	t.Run("nothing is left after run", func(t *testing.T) {
+		var live []driver.Instance
+		for _, s := range suites {
+			live = append(live, s.claim(t, "echo"))
+		}
+		b.shutdown(t)
+		for _, i := range live {
+			select {
+			case <-i.Done():
+			default:
+				t.Error("Run returned while an instance was not done")
 			}
 		}
-	})
-	t.Run("hundred starts", s.hundredStarts)
-	t.Run("nothing is left after run", func(t *testing.T) {
-		live := s.claim(t, "echo")
-		s.shutdown(t)
-		select {
-		case <-live.Done():
-		default:
-			t.Error("Run returned while an instance was not done")
-		}
-		if _, err := s.driver.Start(t.Context(), s.spec("late", nil)); err == nil {
+		if _, err := b.driver.Start(t.Context(), suites[0].spec("late", nil)); err == nil {
 			t.Error("Start after Run: no error")
 		}
 		if left := h.Leftovers(t); len(left) > 0 {
@@ -78,23 +73,47 @@ func Run(t *testing.T, h Harness) {
 }
 
 type testCase struct {
-	name string
-	run  func(t *testing.T, s *suite)
+	name  string
+	calls string // the functions of the suite that it needs
+	run   func(t *testing.T, s *suite)
 }
 
-// suite is a running driver.
+// booted is a running driver.
+type booted struct {
+	harness Harness
+	driver  driver.Driver
+	stop    context.CancelFunc
+	ended   chan error
+	ids     atomic.Int64
+}
+
+// suite is a language on a running driver.
 type suite struct {
-	Harness
-	code   string
-	driver driver.Driver
-	stop   context.CancelFunc
-	ended  chan error
-	ids    atomic.Int64
+	*booted
+	Suite
+	code string
 }
 
-func (s *suite) boot(t *testing.T) {
+func (s *suite) run(t *testing.T) {
+	t.Run("cases", func(t *testing.T) {
+		for _, group := range [][]testCase{lifeCases(), startCases(), endCases(), callCases(), isolationCases(), limitCases()} {
+			for _, c := range group {
+				if !s.has(c.calls) {
+					continue
+				}
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.run(t, s)
+				})
+			}
+		}
+	})
+	t.Run("hundred starts", s.hundredStarts)
+}
+
+func (s *booted) boot(t *testing.T) {
 	t.Helper()
-	s.driver = s.New(t)
+	s.driver = s.harness.New(t)
 	if r := s.driver.Probe(t.Context()); !r.Healthy {
 		t.Fatalf("probe: %s", r.Reason)
 	}
@@ -108,7 +127,7 @@ func (s *suite) boot(t *testing.T) {
 }
 
 // shutdown ends Run; a second call does nothing.
-func (s *suite) shutdown(t *testing.T) {
+func (s *booted) shutdown(t *testing.T) {
 	t.Helper()
 	s.stop()
 	select {
@@ -139,9 +158,9 @@ func (s *suite) spec(id string, out *transcript) driver.Spec {
 	return driver.Spec{ID: id, Runtime: s.Runtime, Resources: blank, Output: out.write}
 }
 
-func (s *suite) codeOf(handler string) driver.Code {
+func (s *suite) codeOf(function string) driver.Code {
 	return driver.Code{Dir: s.code, Resources: s.resources(), Init: wire.InitMsg{
-		Handler: "suite." + handler, CodeDir: "/var/function", FunctionName: "suite", FunctionID: "id",
+		Handler: s.Handler(function), CodeDir: "/var/function", FunctionName: "suite", FunctionID: "id",
 		FunctionVersion: "1", Namespace: "default", MemoryMB: 128, MaxResponse: 6 * nimbus.MiB, MaxStream: 20 * nimbus.MiB,
 	}}
 }
@@ -159,10 +178,10 @@ func (s *suite) blank(t *testing.T, out *transcript) driver.Instance {
 	return i
 }
 
-// claim starts an instance of a function of suite.py.
-func (s *suite) claim(t *testing.T, handler string) driver.Instance {
+// claim starts an instance of a function of the suite.
+func (s *suite) claim(t *testing.T, function string) driver.Instance {
 	t.Helper()
-	return s.claimWith(t, s.codeOf(handler), nil)
+	return s.claimWith(t, s.codeOf(function), nil)
 }
 
 func (s *suite) claimWith(t *testing.T, code driver.Code, out *transcript) driver.Instance {
@@ -266,15 +285,13 @@ func (o *transcript) of(stream driver.Stream) string {
 	return o.text[stream].String()
 }
 
-func writeCode(t *testing.T) string {
+func packageDir(t *testing.T, s Suite) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "suite.py"), suitePython, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	s.Write(t, dir)
 	return dir
 }
 

@@ -15,12 +15,17 @@ import (
 // endCases are about how instances end.
 func endCases() []testCase {
 	return []testCase{
-		{"exit in the middle of a call", func(t *testing.T, s *suite) {
+		{"exit in the middle of a call", "exit", func(t *testing.T, s *suite) {
 			var out transcript
 			i := s.claimWith(t, s.codeOf("exit"), &out)
-			_, err := invoke(t, i, 7)
-			if exit := exitOf(t, err); exit.Code != 7 || exit.Signal != 0 || exit.OutOfMemory || exit.Stopped {
-				t.Errorf("exit %+v", exit)
+			outcome, err := invoke(t, i, 7)
+			switch {
+			case err == nil && (outcome.Resp.OK || !outcome.Resp.Ending):
+				t.Errorf("outcome %+v", outcome.Resp)
+			case err != nil:
+				if exit := exitOf(t, err); exit.Code != 7 || exit.Signal != 0 || exit.OutOfMemory || exit.Stopped {
+					t.Errorf("exit %+v", exit)
+				}
 			}
 			if errors.Is(err, driver.ErrNotSent) {
 				t.Error("an event that user code saw counts as not sent")
@@ -32,14 +37,14 @@ func endCases() []testCase {
 				t.Errorf("a call of an ended instance: %v", err)
 			}
 		}},
-		{"death by signal", func(t *testing.T, s *suite) {
+		{"death by signal", "abort", func(t *testing.T, s *suite) {
 			_, err := invoke(t, s.claim(t, "abort"), nil)
 			// Which signal ends an abort depends on whether the process is PID 1 of its namespace.
 			if exit := exitOf(t, err); exit.Signal == 0 || exit.Code != -1 || exit.OutOfMemory || exit.Stopped {
 				t.Errorf("exit %+v", exit)
 			}
 		}},
-		{"deadline, then stop", func(t *testing.T, s *suite) {
+		{"deadline, then stop", "loop", func(t *testing.T, s *suite) {
 			i := s.claim(t, "loop")
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
@@ -55,7 +60,7 @@ func endCases() []testCase {
 				t.Errorf("exit %+v", exit)
 			}
 		}},
-		{"stop is idempotent and concurrent", func(t *testing.T, s *suite) {
+		{"stop is idempotent and concurrent", "echo", func(t *testing.T, s *suite) {
 			i := s.claim(t, "echo")
 			var group sync.WaitGroup
 			for range 20 {
@@ -64,7 +69,7 @@ func endCases() []testCase {
 			group.Wait()
 			stopped(t, i)
 		}},
-		{"stop of a blank", func(t *testing.T, s *suite) {
+		{"stop of a blank", "echo", func(t *testing.T, s *suite) {
 			i := s.blank(t, nil)
 			stopped(t, i)
 			if _, err := i.Specialize(t.Context(), s.codeOf("echo")); err == nil {
@@ -77,7 +82,7 @@ func endCases() []testCase {
 				t.Error("stats after stop: no error")
 			}
 		}},
-		{"stop during a call", func(t *testing.T, s *suite) {
+		{"stop during a call", "loop", func(t *testing.T, s *suite) {
 			var out transcript
 			i := s.claimWith(t, s.codeOf("loop"), &out)
 			failed := make(chan error, 1)
@@ -96,11 +101,8 @@ func endCases() []testCase {
 				t.Error("the call goes on after Stop")
 			}
 		}},
-		{"stop during specialize", func(t *testing.T, s *suite) {
-			code := s.codeOf("")
-			code.Dir = t.TempDir()
-			code.Init.Handler = "slow.handle"
-			writeFile(t, code.Dir+"/slow.py", "print('importing', flush=True)\nimport time\ntime.sleep(1000)\n")
+		{"stop during specialize", "slow", func(t *testing.T, s *suite) {
+			code := s.codeOf("slow")
 			var out transcript
 			i := s.blank(t, &out)
 			failed := make(chan error, 1)
@@ -117,7 +119,7 @@ func endCases() []testCase {
 				t.Error("Specialize goes on after Stop")
 			}
 		}},
-		{"stop at any moment of a start", func(t *testing.T, s *suite) {
+		{"stop at any moment of a start", "", func(t *testing.T, s *suite) {
 			for n := range 20 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*500*time.Microsecond)
 				i, err := s.driver.Start(ctx, s.spec("hasty", nil))
@@ -129,7 +131,7 @@ func endCases() []testCase {
 				}
 			}
 		}},
-		{"what a function leaves running ends with it", func(t *testing.T, s *suite) {
+		{"what a function leaves running ends with it", "background", func(t *testing.T, s *suite) {
 			i := s.claim(t, "background")
 			if n := call[int](t, i, 3); n != 3 {
 				t.Fatalf("%d processes", n)
@@ -139,15 +141,15 @@ func endCases() []testCase {
 			}
 			stopped(t, i) // and the suite's end finds no process
 		}},
-		{"output of the last moment", func(t *testing.T, s *suite) {
+		{"output of the last moment", "last", func(t *testing.T, s *suite) {
 			var out transcript
-			code := s.codeOf("exit")
-			code.Init.Handler = "last.handle"
-			code.Dir = t.TempDir()
-			writeFile(t, code.Dir+"/last.py", "import os\ndef handle(e):\n os.write(1, b'x' * 60000 + b'end')\n os._exit(0)\n")
-			i := s.claimWith(t, code, &out)
-			_, err := invoke(t, i, nil)
-			exitOf(t, err)
+			i := s.claimWith(t, s.codeOf("last"), &out)
+			if outcome, err := invoke(t, i, nil); err != nil {
+				exitOf(t, err)
+			} else if !outcome.Resp.Ending {
+				t.Errorf("outcome %+v", outcome.Resp)
+			}
+			awaitDone(t, i)
 			if got := out.of(driver.Stdout); len(got) != 60003 || !strings.HasSuffix(got, "end") {
 				t.Errorf("%d bytes of output before the exit", len(got))
 			}

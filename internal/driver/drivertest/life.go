@@ -4,19 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
-
-	"nimbus/internal/driver"
 )
 
 // lifeCases are about how instances come to be.
 func lifeCases() []testCase {
 	return []testCase{
-		{"a blank becomes a function", func(t *testing.T, s *suite) {
+		{"a blank becomes a function", "echo", func(t *testing.T, s *suite) {
 			i := s.blank(t, nil)
 			if err := i.Ping(t.Context()); err != nil {
 				t.Errorf("ping of a blank: %v", err)
@@ -38,7 +34,7 @@ func lifeCases() []testCase {
 				}
 			}
 		}},
-		{"start with code", func(t *testing.T, s *suite) {
+		{"start with code", "count", func(t *testing.T, s *suite) {
 			spec := s.spec("with-code", nil)
 			code := s.codeOf("count")
 			spec.Code = &code
@@ -56,49 +52,20 @@ func lifeCases() []testCase {
 				}
 			}
 		}},
-		{"an instance is given code once", func(t *testing.T, s *suite) {
+		{"an instance is given code once", "echo", func(t *testing.T, s *suite) {
 			i := s.claim(t, "echo")
-			if _, err := i.Specialize(t.Context(), s.codeOf("count")); err == nil {
+			if _, err := i.Specialize(t.Context(), s.codeOf("echo")); err == nil {
 				t.Error("a second Specialize: no error")
 			}
 		}},
-		{"init errors are the user's", func(t *testing.T, s *suite) {
-			for module, want := range map[string]struct{ source, kind string }{
-				"missing": {"import no_such_module", "Runtime.ImportModuleError"},
-				"syntax":  {"def handle(:", "Runtime.UserCodeSyntaxError"},
-				"nothing": {"", "Runtime.HandlerNotFound"},
-				"raises":  {"raise KeyError('x')", "KeyError"},
-			} {
-				code := s.codeOf("")
-				code.Dir = t.TempDir()
-				code.Init.Handler = module + ".handle"
-				writeFile(t, filepath.Join(code.Dir, module+".py"), want.source)
-				i := s.blank(t, nil)
-				var init *driver.InitError
-				if _, err := i.Specialize(t.Context(), code); !errors.As(err, &init) {
-					t.Errorf("%s: error %v, want an InitError", module, err)
-				} else if init.Type != want.kind {
-					t.Errorf("%s: type %s, want %s", module, init.Type, want.kind)
-				}
-				stopped(t, i)
-			}
-		}},
-		{"settings of a process's start", func(t *testing.T, s *suite) {
-			code := s.codeOf("facts")
-			code.Init.Env = map[string]string{"LD_BIND_NOW": "1", "PYTHONHASHSEED": "7"}
-			i := s.claimWith(t, code, nil)
-			if env := call[facts](t, i, nil).Environment; env["LD_BIND_NOW"] != "1" || env["PYTHONHASHSEED"] != "7" {
-				t.Errorf("environment %v", env)
-			}
-		}},
-		{"start gives up with its context", func(t *testing.T, s *suite) {
+		{"start gives up with its context", "", func(t *testing.T, s *suite) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			if _, err := s.driver.Start(ctx, s.spec("cancelled", nil)); !errors.Is(err, context.Canceled) {
 				t.Errorf("error %v", err)
 			}
 		}},
-		{"siblings differ in what must be random", func(t *testing.T, s *suite) {
+		{"siblings differ in what must be random", "random_bytes", func(t *testing.T, s *suite) {
 			a := call[[]any](t, s.claim(t, "random_bytes"), nil)
 			b := call[[]any](t, s.claim(t, "random_bytes"), nil)
 			for n := range a {
@@ -151,11 +118,4 @@ func sameJSON(t *testing.T, a, b []byte) bool {
 		t.Fatal(err)
 	}
 	return string(p) == string(q)
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -7,9 +7,6 @@ import sys
 import threading
 import time
 
-started = time.monotonic()
-
-
 def attempt(action):
     """Returns what came of an action: its value, or the name of its error."""
     try:
@@ -32,6 +29,11 @@ def exit(event):
     os._exit(event)
 
 
+def last(event):
+    os.write(1, b"x" * 60000 + b"end")
+    os._exit(0)
+
+
 def abort(event):
     os.abort()
 
@@ -50,6 +52,12 @@ def hog(event):
     kept = []
     while True:
         kept.append(b"x" * (1 << 20))
+
+
+def grow(event):
+    """Fills memory once the call is over."""
+    threading.Timer(0.01, hog, (event,)).start()
+    return "soon"
 
 
 def hog_in_child(event):
@@ -73,6 +81,18 @@ def stream(event):
         yield "x" * event["size"]
 
 
+def target(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""  # what listed the directory
+
+
+def started_with():
+    with open("/proc/self/environ") as f:
+        return dict(e.partition("=")[::2] for e in f.read().split("\0") if e)
+
+
 def facts(event):
     status = {}
     with open("/proc/self/status") as f:
@@ -89,7 +109,8 @@ def facts(event):
         "environment": dict(os.environ),
         "processes": sorted(int(p) for p in os.listdir("/proc") if p.isdigit()),
         "directory": os.getcwd(),
-        "files": sorted(int(f) for f in os.listdir("/proc/self/fd")),
+        "files": {f: target("/proc/self/fd/" + f) for f in os.listdir("/proc/self/fd")},
+        "started": started_with(),
     }
 
 
@@ -181,6 +202,32 @@ def random_bytes(event):
     with tempfile.NamedTemporaryFile() as f:
         name = f.name
     return [random.random(), uuid.uuid4().hex, uuid.uuid1().hex, secrets.token_hex(), ssl.RAND_bytes(16).hex(), name]
+
+
+def shell(event):
+    return subprocess.run(["/bin/sh", "-c", event], capture_output=True, text=True, check=True).stdout
+
+
+def forbidden(event):
+    """Tries what the filter, Landlock and the missing rights forbid."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def result(value):
+        if value < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
+    return {
+        "mknod": attempt(lambda: os.mknod("/tmp/device", 0o600 | 0o020000, os.makedev(1, 3))),
+        "unshare": attempt(lambda: result(libc.unshare(0x10000000))),
+        "mount": attempt(lambda: result(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None))),
+        "chroot": attempt(lambda: os.chroot("/tmp")),
+        "setuid": attempt(lambda: os.setuid(0)),
+        "ptrace": attempt(lambda: result(libc.ptrace(0, 0, 0, 0))),
+        "reboot": attempt(lambda: result(libc.reboot(0))),
+        "sethostname": attempt(lambda: socket.sethostname("other")),
+    }
 
 
 def tick(event):

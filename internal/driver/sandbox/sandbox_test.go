@@ -17,6 +17,7 @@ import (
 	"nimbus/internal/driver"
 	"nimbus/internal/driver/drivertest"
 	"nimbus/internal/driver/sandbox"
+	"nimbus/internal/program"
 	"nimbus/internal/runtime"
 	"nimbus/internal/testenv"
 )
@@ -56,21 +57,39 @@ func python(t testing.TB) runtime.Runtime {
 	return runtime.Runtime{Name: "python3", Language: runtime.Python, Path: path}
 }
 
+func node(t testing.TB) runtime.Runtime {
+	t.Helper()
+	return runtime.Runtime{Name: "nodejs", Language: runtime.Node, Path: testenv.RequireNode(t)}
+}
+
+// programs are those that run inside instances.
+func programs(t testing.TB) program.Set {
+	t.Helper()
+	set, err := program.Unpack(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func TestConformance(t *testing.T) {
 	testenv.RequireSandbox(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	programs := programs(t)
 	drivertest.Run(t, drivertest.Harness{
 		New: func(t *testing.T) driver.Driver {
-			d, err := sandbox.New(config(t, "conformance"))
+			c := config(t, "conformance")
+			c.Agent = programs.Agent
+			d, err := sandbox.New(c)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return d
 		},
-		Runtime:   python(t),
+		Suites:    []drivertest.Suite{drivertest.Python(python(t)), drivertest.Node(node(t)), drivertest.Native(t)},
 		Secret:    secret,
 		Leftovers: func(t *testing.T) []string { return leftovers(t, owner("conformance")) },
 	})
