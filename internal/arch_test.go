@@ -37,6 +37,7 @@ func layers() [][]string {
 func sameLayer() map[string][]string {
 	return map[string][]string{
 		"config":    {"obs"},
+		"runtime":   {"program"},
 		"pool":      {"scheduler"},
 		"function":  {"build"},
 		"transport": {"problem"},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,71 +12,126 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nimbus/internal/program"
 )
 
-const (
-	askTimeout = 10 * time.Second // an interpreter starts in 10 ms; a cold disk or a busy machine takes longer
-	oldest     = "3.8"
-	elfMagic   = "\x7fELF"
+// askTimeout bounds a question. An interpreter starts in 10 to 50 ms; a cold disk or a busy machine takes longer.
+const askTimeout = 10 * time.Second
 
-	// askVersion makes an interpreter print what Runtime says about it.
-	askVersion = `import sys; print(sys.implementation.name, "%d.%d.%d" % sys.version_info[:3], ` +
-		`sys.version_info[3], sys.base_prefix, sep="\n")`
-)
-
-// Config says where to look.
+// Config says where to look, and what Nimbus brings along.
 type Config struct {
-	SearchDirs []string // in order of preference; may hold wildcards
+	SearchDirs []string    // directories of programs in order of preference; may hold wildcards
+	GoRoots    []string    // directories of Go toolchains beside those that a go in SearchDirs belongs to; may hold wildcards
+	Programs   program.Set // what runs go, custom and wasm; a language without its program is rejected
+	Version    string      // of Nimbus, for the runtimes that it brings along
 }
 
-// WithDefaults fills in where distributions put interpreters.
+// WithDefaults fills in where distributions put interpreters and toolchains. What a version manager installs
+// lies below somebody's home directory and is found only when it is named here.
 func (c Config) WithDefaults() Config {
 	if len(c.SearchDirs) == 0 {
 		c.SearchDirs = []string{"/usr/bin", "/usr/local/bin", "/opt/*/bin"}
 	}
+	if len(c.GoRoots) == 0 {
+		c.GoRoots = []string{"/usr/local/go", "/usr/lib/go-1.*", "/usr/lib/go", "/usr/lib/golang", "/opt/go*"}
+	}
 	return c
 }
 
-// Discover finds the interpreters of this machine and asks each for its version, once. Of several with one
-// name the first found is taken. What is there and can't be used is in the Set's Rejected; an error means
-// that ctx ended or a search directory's pattern is malformed.
+// Discover finds the interpreters and toolchains of this machine and asks each for its version, once. Of several
+// with one name the first found is taken. What is there and can't be used is in the Set's Rejected; an error
+// means that ctx ended or a search directory's pattern is malformed.
 func Discover(ctx context.Context, cfg Config) (*Set, error) {
-	paths, err := candidates(cfg.WithDefaults().SearchDirs)
-	if err != nil {
+	cfg = cfg.WithDefaults()
+	var d discovery
+	for _, f := range []finder{
+		{files: "python3*", named: regexp.MustCompile(`^python3(\.\d+)?$`), ask: askPython},
+		{files: "node*", named: regexp.MustCompile(`^node(js)?(-?\d+)?$`), ask: askNode},
+	} {
+		if err := d.interpreters(ctx, cfg.SearchDirs, f); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.toolchains(ctx, cfg); err != nil {
 		return nil, err
 	}
-	var runtimes []Runtime
-	var rejected []Rejected
+	d.brought(cfg)
+	set := NewSet(d.runtimes...)
+	set.rejected, set.toolchains = d.rejected, d.found
+	return set, nil
+}
+
+// finder knows the interpreters of one language.
+type finder struct {
+	files string         // pattern of their file names
+	named *regexp.Regexp // and the names in full
+	ask   func(ctx context.Context, path string) (Runtime, error)
+}
+
+// discovery is what has been found so far.
+type discovery struct {
+	runtimes []Runtime
+	found    []Toolchain
+	rejected []Rejected
+}
+
+func (d *discovery) reject(path string, reason error) {
+	d.rejected = append(d.rejected, Rejected{Path: path, Reason: reason.Error()})
+}
+
+// interpreters looks for those of one language.
+func (d *discovery) interpreters(ctx context.Context, dirs []string, f finder) error {
+	paths, err := candidates(dirs, f.files, f.named)
+	if err != nil {
+		return err
+	}
 	asked := map[string]bool{}
 	for _, path := range paths {
-		r, err := inspect(ctx, path, asked)
+		r, err := inspect(ctx, path, asked, f.ask)
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("discover runtimes: %w", ctx.Err())
+			return fmt.Errorf("discover runtimes: %w", ctx.Err())
 		}
 		if errors.Is(err, errAsked) {
 			continue
 		}
-		same := slices.IndexFunc(runtimes, func(other Runtime) bool { return other.Name == r.Name })
+		same := slices.IndexFunc(d.runtimes, func(other Runtime) bool { return other.Name == r.Name })
 		if err == nil && same >= 0 {
-			err = fmt.Errorf("%s is already %s", r.Name, runtimes[same].Path)
+			err = fmt.Errorf("%s is already %s", r.Name, d.runtimes[same].Path)
 		}
 		if err != nil {
-			rejected = append(rejected, Rejected{Path: path, Reason: err.Error()})
+			d.reject(path, err)
 			continue
 		}
-		runtimes = append(runtimes, r)
+		d.runtimes = append(d.runtimes, r)
 	}
-	set := NewSet(runtimes...)
-	set.rejected = rejected
-	return set, nil
+	return nil
+}
+
+// brought adds the runtimes of the programs that Nimbus brings along.
+func (d *discovery) brought(cfg Config) {
+	agent, wasm := cfg.Programs.Agent, cfg.Programs.Wasm
+	if agent == "" {
+		d.reject("nimbus-agent", errors.New("this nimbus was built without it; it is what runs go and custom"))
+	} else {
+		d.runtimes = append(d.runtimes, goRuntime(agent, d.found), Runtime{
+			Name: "custom", Language: Custom, Version: cfg.Version, Path: agent, DefaultHandler: "bootstrap",
+		})
+	}
+	if wasm == "" {
+		d.reject("nimbus-wasm", errors.New("this nimbus was built without it; it is what runs wasm"))
+	} else {
+		d.runtimes = append(d.runtimes, Runtime{
+			Name: "wasm", Language: Wasm, Version: cfg.Version, Path: wasm, DefaultHandler: "handler.wasm",
+		})
+	}
 }
 
 // candidates lists the files named like an interpreter, in order of preference.
-func candidates(dirs []string) ([]string, error) {
-	named := regexp.MustCompile(`^python3(\.\d+)?$`)
+func candidates(dirs []string, files string, named *regexp.Regexp) ([]string, error) {
 	var paths []string
 	for _, dir := range dirs {
-		found, err := filepath.Glob(filepath.Join(dir, "python3*"))
+		found, err := filepath.Glob(filepath.Join(dir, files))
 		if err != nil {
 			return nil, fmt.Errorf("search directory %q: %w", dir, err)
 		}
@@ -94,7 +148,9 @@ func candidates(dirs []string) ([]string, error) {
 var errAsked = errors.New("asked before")
 
 // inspect finds the interpreter behind path and asks it what it is.
-func inspect(ctx context.Context, path string, asked map[string]bool) (Runtime, error) {
+func inspect(
+	ctx context.Context, path string, asked map[string]bool, ask func(context.Context, string) (Runtime, error),
+) (Runtime, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Runtime{}, fmt.Errorf("a dangling link: %w", err)
@@ -103,56 +159,27 @@ func inspect(ctx context.Context, path string, asked map[string]bool) (Runtime, 
 		return Runtime{}, errAsked
 	}
 	asked[target] = true
-	if err := checkELF(target); err != nil {
+	if err := checkProgram(target); err != nil {
 		return Runtime{}, err
 	}
 	return ask(ctx, target)
 }
 
-// checkELF refuses what is no program: a shim is a script that starts another interpreter, which the root of
-// an instance does not hold, and it costs a hundred milliseconds.
-func checkELF(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	magic := make([]byte, len(elfMagic))
-	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != elfMagic {
-		return errors.New("not a program but a script, such as a version manager's shim")
-	}
-	return nil
-}
-
-func ask(ctx context.Context, path string) (Runtime, error) {
+// answer runs a program that is asked what it is, in an environment of its own, and returns the lines it prints.
+func answer(ctx context.Context, env []string, command ...string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-I", "-S", "-c", askVersion)
-	cmd.Env = []string{"LANG=C.UTF-8"}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = env
+	cmd.Dir = "/"
 	cmd.WaitDelay = time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return Runtime{}, fmt.Errorf("it does not start: %w: %.200s", err, bytes.TrimSpace(stderr.Bytes()))
+		return nil, fmt.Errorf("it does not start: %w: %.200s", err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	said := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(said) != 4 {
-		return Runtime{}, fmt.Errorf("it does not say its version but %.100q", out)
-	}
-	implementation, version, level, prefix := said[0], said[1], said[2], said[3]
-	switch {
-	case implementation != "cpython":
-		return Runtime{}, fmt.Errorf("it is %s; only CPython is supported", implementation)
-	case level != "final":
-		return Runtime{}, fmt.Errorf("%s is a pre-release (%s)", version, level)
-	case compareVersions(version, oldest) < 0:
-		return Runtime{}, fmt.Errorf("%s is too old; %s or later is needed", version, oldest)
-	}
-	name := "python" + version[:strings.LastIndex(version, ".")]
-	return Runtime{
-		Name: name, Language: Python, Version: version, Path: path, Trees: installation(path, prefix), DefaultHandler: "handler.handle",
-	}, nil
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
 }
 
 // installation lists the directories of one that lies outside the system's: …/bin and what belongs to it, no

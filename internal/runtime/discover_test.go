@@ -10,13 +10,27 @@ import (
 	"testing"
 
 	"nimbus"
+	"nimbus/internal/program"
 	"nimbus/internal/runtime"
 	"nimbus/internal/testenv"
 )
 
+// config finds nothing but what dirs hold, and what Nimbus brings along.
+func config(dirs ...string) runtime.Config {
+	return runtime.Config{
+		SearchDirs: dirs, GoRoots: []string{"/nonexistent"}, Version: "v1.2.3",
+		Programs: program.Set{Agent: "/programs/nimbus-agent", Wasm: "/programs/nimbus-wasm"},
+	}
+}
+
+// interpreted leaves out what Nimbus brings along.
+func interpreted(s *runtime.Set) []runtime.Runtime {
+	return slices.DeleteFunc(s.List(), func(r runtime.Runtime) bool { return strings.HasPrefix(r.Path, "/programs/") })
+}
+
 func discover(t *testing.T, dirs ...string) *runtime.Set {
 	t.Helper()
-	set, err := runtime.Discover(t.Context(), runtime.Config{SearchDirs: dirs})
+	set, err := runtime.Discover(t.Context(), config(dirs...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +66,7 @@ func TestDiscoverFindsTheRealInterpreterOnce(t *testing.T) {
 	link(t, python, filepath.Join(root, "b/bin/python3-config"))
 
 	set := discover(t, filepath.Join(root, "*/bin"))
-	list := set.List()
+	list := interpreted(set)
 	if len(list) != 1 || len(set.Rejected()) != 0 {
 		t.Fatalf("got %+v and rejected %+v, want one runtime", list, set.Rejected())
 	}
@@ -99,14 +113,14 @@ func TestDiscoverRejectsWithAReason(t *testing.T) {
 
 func TestDiscoverErrors(t *testing.T) {
 	t.Parallel()
-	if _, err := runtime.Discover(t.Context(), runtime.Config{SearchDirs: []string{"["}}); err == nil {
+	if _, err := runtime.Discover(t.Context(), config("[")); err == nil {
 		t.Error("a malformed pattern was taken")
 	}
 	dir := t.TempDir()
 	link(t, testenv.RequirePython(t), filepath.Join(dir, "python3"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := runtime.Discover(ctx, runtime.Config{SearchDirs: []string{dir}}); !errors.Is(err, context.Canceled) {
+	if _, err := runtime.Discover(ctx, config(dir)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }

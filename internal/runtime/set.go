@@ -9,10 +9,11 @@ import (
 	"nimbus"
 )
 
-// Set is the runtimes of this machine. It does not change, so any goroutine may use it.
+// Set is the runtimes and toolchains of this machine. It does not change, so any goroutine may use it.
 type Set struct {
-	runtimes []Runtime // newest first within a language
-	rejected []Rejected
+	runtimes   []Runtime // newest first within a language
+	toolchains []Toolchain
+	rejected   []Rejected
 }
 
 // Rejected is something that looked like a runtime and can't be used.
@@ -22,27 +23,50 @@ type Rejected struct {
 }
 
 // NewSet returns a Set of the given runtimes. The newest of each language gets the language's alias
-// (python3).
+// (python3, nodejs, go).
 func NewSet(runtimes ...Runtime) *Set {
 	s := &Set{runtimes: slices.Clone(runtimes)}
 	slices.SortStableFunc(s.runtimes, func(a, b Runtime) int {
-		return cmp.Or(cmp.Compare(a.Language, b.Language), compareVersions(b.Version, a.Version))
+		return cmp.Or(cmp.Compare(rank(a.Language), rank(b.Language)), compareVersions(b.Version, a.Version))
 	})
 	for i := range s.runtimes {
 		r := &s.runtimes[i]
 		r.Aliases = nil
-		if r.Language == Python && (i == 0 || s.runtimes[i-1].Language != Python) {
-			r.Aliases = []string{"python3"}
+		if name := alias(r.Language); name != "" && (i == 0 || s.runtimes[i-1].Language != r.Language) {
+			r.Aliases = []string{name}
 		}
 	}
 	return s
 }
 
-// Resolve returns the runtime with that name or alias; "" is not one. Any other name is a CodeInvalid error
-// of field runtime that says what is there.
+// WithToolchains returns a Set that has the given toolchains in place of its own.
+func (s *Set) WithToolchains(toolchains ...Toolchain) *Set {
+	c := *s
+	c.toolchains = slices.Clone(toolchains)
+	return &c
+}
+
+// alias is the name of a language's newest runtime, "" where it has one only.
+func alias(l Language) string {
+	switch l {
+	case Python:
+		return "python3"
+	case Node:
+		return "nodejs"
+	case Go:
+		return "go"
+	}
+	return ""
+}
+
+// rank orders languages as the documentation lists them.
+func rank(l Language) int { return slices.Index([]Language{Python, Node, Go, Wasm, Custom}, l) }
+
+// Resolve returns the runtime that a function deployed under that name or alias gets; "" is not one. Any Go up to
+// the machine's is the machine's. Any other name is a CodeInvalid error of field runtime that says what is there.
 func (s *Set) Resolve(name string) (Runtime, error) {
 	for _, r := range s.runtimes {
-		if r.Name == name || slices.Contains(r.Aliases, name) {
+		if r.Name == name || slices.Contains(r.Aliases, name) || r.compiles(name) {
 			return r, nil
 		}
 	}
@@ -62,6 +86,23 @@ func (s *Set) Default(language Language) (Runtime, error) {
 	invalid.Add("runtime", "no %s is on this machine; %s", language, s.offer())
 	return Runtime{}, invalid.Err()
 }
+
+// Toolchain returns what compiles a language. Without one the error is CodeInvalid, of field runtime, and says
+// what to do.
+func (s *Set) Toolchain(language Language) (Toolchain, error) {
+	for _, t := range s.toolchains {
+		if t.Language == language {
+			return t, nil
+		}
+	}
+	var invalid nimbus.Invalid
+	invalid.Add("runtime", "no %s toolchain is on this machine, so source can't be compiled here: install one, or deploy "+
+		"a program compiled elsewhere", language)
+	return Toolchain{}, invalid.Err()
+}
+
+// Toolchains returns what compiles on this machine.
+func (s *Set) Toolchains() []Toolchain { return slices.Clone(s.toolchains) }
 
 // List returns the runtimes, the newest of a language first.
 func (s *Set) List() []Runtime { return slices.Clone(s.runtimes) }
