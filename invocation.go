@@ -103,10 +103,11 @@ const (
 	ErrorTypeSyntax      = "Runtime.UserCodeSyntaxError"
 	ErrorTypeInitTimeout = "Runtime.InitTimeout"
 	ErrorTypeProtocol    = "Runtime.ProtocolError"
+	ErrorTypePlatform    = "Platform.Error" // the platform failed, not user code
 )
 
 // ErrorTypes lists the platform's own error types; every other is an exception's name.
 func ErrorTypes() []string {
 	return []string{ErrorTypeTimeout, ErrorTypeOutOfMemory, ErrorTypeExited, ErrorTypeMarshal, ErrorTypeTooLarge,
-		ErrorTypeNoHandler, ErrorTypeImport, ErrorTypeSyntax, ErrorTypeInitTimeout, ErrorTypeProtocol}
+		ErrorTypeNoHandler, ErrorTypeImport, ErrorTypeSyntax, ErrorTypeInitTimeout, ErrorTypeProtocol, ErrorTypePlatform}
 }

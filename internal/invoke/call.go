@@ -11,6 +11,7 @@ import (
 	"nimbus"
 	"nimbus/internal/driver"
 	"nimbus/internal/obs"
+	"nimbus/internal/obs/tracing"
 	"nimbus/internal/pool"
 	"nimbus/internal/wire"
 )
@@ -34,10 +35,14 @@ func (s *Service) Invoke(ctx context.Context, p nimbus.Principal, t *Target, req
 		return nil, err
 	}
 	if err := s.admit(); err != nil {
+		s.Metrics.CountRejection(err)
 		return nil, err
 	}
 	defer s.leave()
 	c := s.begin(t, req, event)
+	if s.Tracer != nil {
+		c.trace(ctx)
+	}
 	res, err := c.run(ctx)
 	s.settle(c)
 	return res, err
@@ -63,10 +68,11 @@ type call struct {
 	target  *Target
 	request *Request
 	exec    driver.Call
-	refused error // the stream writer's error
+	refused error     // the stream writer's error
+	begun   time.Time // known when it is traced
 
-	mu     sync.Mutex
-	record nimbus.Invocation // its id never changes
+	mu sync.Mutex // guards the record, whose id never changes, while the call goes on
+	ended
 }
 
 // begin enters the call among those that have not ended.
@@ -85,6 +91,7 @@ func (s *Service) begin(t *Target, req *Request, event []byte) *call {
 		ID: id, Namespace: t.Namespace, FunctionID: t.FunctionID, FunctionName: t.Name, Version: t.Version.Number,
 		Attempt: 1, TriggerType: req.Trigger, Status: nimbus.InvocationPending, TraceID: traceID,
 		CreatedAt: arrived.UTC().Truncate(time.Microsecond), // as the store gives it back
+		Phases:    nimbus.Phases{Route: t.lookup.took},
 	}
 	c.exec = driver.Call{Event: event, Meta: wire.ExecMeta{RequestID: id.String(), TraceID: traceID, Traceparent: req.Traceparent, Stream: req.Stream != nil}}
 	if req.Stream != nil {
@@ -98,7 +105,7 @@ func (s *Service) begin(t *Target, req *Request, event []byte) *call {
 func (s *Service) settle(c *call) {
 	if c.record.Status.Ended() {
 		// Recorded before it is forgotten, so that it can be seen at every moment.
-		s.recorder.add(&c.record)
+		s.recorder.add(&c.ended)
 	}
 	s.inflight.remove(c)
 	c.request, c.exec = nil, driver.Call{} // the record lives on, the event need not
@@ -134,7 +141,7 @@ func (c *call) run(ctx context.Context) (*Result, error) {
 	for sent := 1; ; sent++ {
 		lease, err := c.service.Pool.Acquire(ctx, pool.Request{Spec: c.target.spec, Bytes: int64(len(c.exec.Event))})
 		if err != nil {
-			return c.notStarted(ctx, err)
+			return c.notStarted(ctx, lease.Phases(), err)
 		}
 		e := c.execute(ctx, &lease)
 		if errors.Is(e.err, driver.ErrNotSent) && sent < maxSends {
@@ -151,6 +158,7 @@ type execution struct {
 	err      error
 	timedOut bool
 	took     time.Duration
+	logCut   bool
 }
 
 // execute hands the event over and waits for the outcome, as long as the function may take.
@@ -158,6 +166,9 @@ func (c *call) execute(ctx context.Context, lease *pool.Lease) execution {
 	timeout := c.target.Version.Settings.Timeout
 	started := time.Now()
 	c.started(lease, started)
+	if c.spans != nil {
+		c.exec.Meta.Traceparent = c.spans.Run(started)
+	}
 	keep := pool.KeepNone
 	if c.request.WantLogs {
 		keep = pool.KeepLines
@@ -187,11 +198,20 @@ func (c *call) started(lease *pool.Lease, at time.Time) {
 	c.record.StartedAt = at.UTC()
 	c.record.InstanceID = lease.InstanceID()
 	c.record.ColdStart = lease.Cold()
-	c.record.Phases = lease.Phases()
+	c.waited(lease.Phases())
+}
+
+// waited notes where the time went until there was an instance, or none. The caller holds the mutex.
+func (c *call) waited(p nimbus.Phases) {
+	p.Route = c.target.lookup.took
+	c.record.Phases = p
 }
 
 // notStarted ends a call that got no instance.
-func (c *call) notStarted(ctx context.Context, err error) (*Result, error) {
+func (c *call) notStarted(ctx context.Context, waited nimbus.Phases, err error) (*Result, error) {
+	c.mu.Lock()
+	c.waited(waited)
+	c.mu.Unlock()
 	var init *driver.InitError
 	switch {
 	case errors.As(err, &init):
@@ -200,15 +220,17 @@ func (c *call) notStarted(ctx context.Context, err error) (*Result, error) {
 		c.record.ColdStart = true // it was one, and ended there
 		c.mu.Unlock()
 		c.service.Logs.Append(c.platformLines(v.log)...)
-		c.end(v, driver.Outcome{}, 0)
+		c.end(v, execution{})
 		return c.result(v, driver.Outcome{}), nil
 	case ctx.Err() != nil:
-		c.end(verdict{status: nimbus.InvocationCancelled, message: "the caller went away while the call was waiting"}, driver.Outcome{}, 0)
+		c.end(verdict{status: nimbus.InvocationCancelled, message: "the caller went away while the call was waiting"}, execution{})
 		return nil, err
 	case nimbus.CodeOf(err) == nimbus.CodeTooManyRequests || nimbus.CodeOf(err) == nimbus.CodeUnavailable:
+		c.service.Metrics.CountRejection(err)
 		return nil, err // it was not accepted, so there is nothing to record
 	}
-	c.end(verdict{status: nimbus.InvocationFailed, message: "the platform could not start an instance"}, driver.Outcome{}, 0)
+	c.end(verdict{status: nimbus.InvocationFailed, errorType: nimbus.ErrorTypePlatform,
+		message: "the platform could not start an instance"}, execution{})
 	return nil, err
 }
 
@@ -238,8 +260,9 @@ func (c *call) finish(lease *pool.Lease, e execution) (*Result, error) {
 	if c.request.WantLogs {
 		lines = lease.Lines()
 	}
+	e.logCut = lease.LogCut()
 	lease.Release(v.instance)
-	c.end(v, e.outcome, e.took)
+	c.end(v, e)
 	if v.err != nil {
 		return nil, v.err
 	}
@@ -249,7 +272,7 @@ func (c *call) finish(lease *pool.Lease, e execution) (*Result, error) {
 }
 
 // end fills in the record and counts the call.
-func (c *call) end(v verdict, o driver.Outcome, took time.Duration) {
+func (c *call) end(v verdict, e execution) {
 	limits := &c.service.config.Limits
 	settings := &c.target.Version.Settings
 	c.mu.Lock()
@@ -257,11 +280,11 @@ func (c *call) end(v verdict, o driver.Outcome, took time.Duration) {
 	ran := r.Status == nimbus.InvocationRunning
 	c.move(v.status)
 	r.CompletedAt = time.Now().UTC()
-	r.Duration = took
-	r.Memory = o.Memory
+	r.Duration = e.took
+	r.Memory, r.CPU, r.LogCut = e.outcome.Memory, e.outcome.CPU, e.logCut
 	r.Error, r.ErrorType = cutText(v.message, limits.Captured), v.errorType
 	if ran {
-		r.Billed = billed(took, r.Phases.Init)
+		r.Billed = billed(e.took, r.Phases.Init)
 	}
 	if captures(settings.Capture, r.ID, v.status) {
 		r.Input = cutJSON(c.exec.Event, limits.Captured)
@@ -270,14 +293,27 @@ func (c *call) end(v verdict, o driver.Outcome, took time.Duration) {
 		}
 	}
 	cold := r.ColdStart
-	phases := r.Phases
 	c.mu.Unlock()
-	if ran || v.errorType != "" {
-		c.target.metrics.Observe(obs.Observation{Status: v.status, ErrorType: v.errorType, ColdStart: cold, Duration: took})
+	start := obs.StartNone
+	switch {
+	case cold:
+		start = obs.StartCold
+	case ran:
+		start = obs.StartWarm
 	}
+	c.target.metrics.Observe(obs.Observation{Status: v.status, ErrorType: v.errorType, Start: start, Duration: e.took})
 	if cold && ran {
-		c.service.Metrics.ObserveColdStart(settings.Runtime, phases)
+		c.service.Metrics.ObserveColdStart(settings.Runtime, r.Phases)
 	}
+	if c.spans != nil {
+		c.spans.End(r, tracing.Times{Routed: c.target.lookup.began, Begun: c.begun, Ran: r.StartedAt, Ended: r.CompletedAt})
+	}
+}
+
+// trace has the call recorded in its request's trace.
+func (c *call) trace(ctx context.Context) {
+	c.spans = c.service.Tracer.StartCall(ctx)
+	c.begun = time.Now()
 }
 
 // result is the answer of a call that user code brought to an end.
@@ -286,7 +322,8 @@ func (c *call) result(v verdict, o driver.Outcome) *Result {
 	return &Result{
 		ID: r.ID, StatusCode: v.code, Body: v.body, Streamed: v.code == statusOK && o.Resp.Streamed,
 		Error: v.message, ErrorType: v.errorType, Stack: v.stack,
-		Duration: r.Duration, Billed: r.Billed, ColdStart: r.ColdStart, Init: r.Phases.Init, Memory: r.Memory, Version: r.Version,
+		Duration: r.Duration, Billed: r.Billed, ColdStart: r.ColdStart, Init: r.Phases.Init, Memory: r.Memory, CPU: r.CPU, Version: r.Version,
+		ended: &c.ended,
 	}
 }
 

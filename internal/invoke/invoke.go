@@ -21,6 +21,7 @@ type Target struct {
 
 	spec    *pool.Spec
 	metrics *obs.FunctionMetrics
+	lookup  lookup
 }
 
 // Request is one event for a target.
@@ -54,8 +55,11 @@ type Result struct {
 	ColdStart  bool
 	Init       time.Duration // 0 on a warm call
 	Memory     nimbus.MemoryUse
+	CPU        time.Duration // 0 = not known
 	Version    int64
 	Logs       []string // lines, oldest first, when asked for
+
+	ended *ended
 }
 
 // Query selects records for List. Empty fields select everything.

@@ -59,8 +59,9 @@ func (c *call) judgeError(e execution) verdict {
 		return failure(statusFailed, nimbus.ErrorTypeProtocol, e.err.Error())
 	}
 	return verdict{
-		status: nimbus.InvocationFailed, instance: pool.Broken, message: "the platform failed to run the call",
-		err: nimbus.WrapError(nimbus.CodeInternal, e.err, "the call could not be run"),
+		status: nimbus.InvocationFailed, instance: pool.Broken, errorType: nimbus.ErrorTypePlatform,
+		message: "the platform failed to run the call",
+		err:     nimbus.WrapError(nimbus.CodeInternal, e.err, "the call could not be run"),
 	}
 }
 

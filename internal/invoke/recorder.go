@@ -32,9 +32,9 @@ type recorder struct {
 	wake      chan struct{} // the queue is no longer empty, or has a batch
 
 	mu    sync.Mutex
-	queue []*nimbus.Invocation // oldest first
-	bytes int64                // of their inputs and outputs
-	first uint64               // number of queue[0] since the start
+	queue []*ended // oldest first
+	bytes int64    // of their inputs and outputs
+	first uint64   // number of queue[0] since the start
 }
 
 func newRecorder(records store.Records, dropped prometheus.Counter, log *slog.Logger, c Config) *recorder {
@@ -44,14 +44,14 @@ func newRecorder(records store.Records, dropped prometheus.Counter, log *slog.Lo
 	}
 }
 
-// add enters a record that will not change any more.
-func (r *recorder) add(record *nimbus.Invocation) {
+// add enters the record of a call that has ended.
+func (r *recorder) add(e *ended) {
 	r.mu.Lock()
-	r.queue = append(r.queue, record)
-	r.bytes += captured(record)
+	r.queue = append(r.queue, e)
+	r.bytes += e.captured()
 	lost := 0
 	for len(r.queue) > r.most || r.bytes > r.mostBytes && len(r.queue) > 1 {
-		r.bytes -= captured(r.queue[0])
+		r.bytes -= r.queue[0].captured()
 		r.shift(1)
 		lost++
 	}
@@ -72,11 +72,6 @@ func (r *recorder) signal() {
 	}
 }
 
-// captured is what a record weighs besides its fixed size.
-func captured(record *nimbus.Invocation) int64 {
-	return int64(len(record.Input) + len(record.Output) + len(record.Error))
-}
-
 // shift drops the first n records. The caller holds the mutex.
 func (r *recorder) shift(n int) {
 	clear(r.queue[:n])
@@ -92,8 +87,8 @@ func (r *recorder) get(id nimbus.ID) (nimbus.Invocation, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := len(r.queue) - 1; i >= 0; i-- {
-		if r.queue[i].ID == id {
-			return *r.queue[i], true
+		if r.queue[i].record.ID == id {
+			return r.queue[i].snapshot(), true
 		}
 	}
 	return nimbus.Invocation{}, false
@@ -104,8 +99,8 @@ func (r *recorder) all() []nimbus.Invocation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	records := make([]nimbus.Invocation, len(r.queue))
-	for i, record := range r.queue {
-		records[i] = *record
+	for i, e := range r.queue {
+		records[i] = e.snapshot()
 	}
 	return records
 }
@@ -186,7 +181,7 @@ func (r *recorder) batch() ([]nimbus.Invocation, uint64) {
 	n := min(len(r.queue), maxBatch)
 	batch := make([]nimbus.Invocation, n)
 	for i := range batch {
-		batch[i] = *r.queue[i]
+		batch[i] = r.queue[i].snapshot()
 	}
 	return batch, r.first + uint64(n)
 }
@@ -199,8 +194,8 @@ func (r *recorder) written(end uint64) {
 		return
 	}
 	n := int(end - r.first)
-	for _, record := range r.queue[:n] {
-		r.bytes -= captured(record)
+	for _, e := range r.queue[:n] {
+		r.bytes -= e.captured()
 	}
 	r.shift(n)
 }

@@ -33,13 +33,13 @@ func TestDroppingInTheMiddleOfAWrite(t *testing.T) {
 		s := &slow{let: make(chan struct{})}
 		r := newRecorder(s, obs.NewMetrics().RecordsDropped, slog.New(slog.DiscardHandler), Config{Buffer: 3}.withDefaults())
 		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan error)
-		go func() { ended <- r.run(ctx) }()
+		over := make(chan error)
+		go func() { over <- r.run(ctx) }()
 		ids := make([]nimbus.ID, 7)
 		add := func(from, to int) {
 			for i := from; i < to; i++ {
 				ids[i] = nimbus.NewID()
-				r.add(&nimbus.Invocation{ID: ids[i], Input: []byte("1")})
+				r.add(&ended{record: nimbus.Invocation{ID: ids[i], Input: []byte("1")}})
 			}
 		}
 		add(0, 2)
@@ -63,7 +63,7 @@ func TestDroppingInTheMiddleOfAWrite(t *testing.T) {
 			}
 		}
 		cancel()
-		if err := <-ended; err != nil {
+		if err := <-over; err != nil {
 			t.Error(err)
 		}
 	})

@@ -85,7 +85,7 @@ func (s *Service) List(ctx context.Context, p nimbus.Principal, q Query) (nimbus
 	}
 	stored := store.InvocationQuery{Status: q.Status, Since: q.Since, Until: q.Until}
 	if q.Function != "" {
-		found, err := s.find(ctx, p, nimbus.ScopeRead, q.Namespace, q.Function)
+		found, _, err := s.find(ctx, p, nimbus.ScopeRead, q.Namespace, q.Function)
 		if err != nil {
 			return none, err
 		}

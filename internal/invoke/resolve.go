@@ -18,7 +18,7 @@ const retirePause = time.Second
 // principal's default; an id needs none. What the principal cannot reach is CodeNotFound; a function that
 // does not take calls is CodeConflict.
 func (s *Service) Resolve(ctx context.Context, p nimbus.Principal, namespace, function, qualifier string) (*Target, error) {
-	found, err := s.find(ctx, p, nimbus.ScopeInvoke, namespace, function)
+	found, looked, err := s.find(ctx, p, nimbus.ScopeInvoke, namespace, function)
 	if err != nil {
 		return nil, err
 	}
@@ -31,42 +31,48 @@ func (s *Service) Resolve(ctx context.Context, p nimbus.Principal, namespace, fu
 		return nil, nimbus.Errorf(nimbus.CodeConflict, "the function %q is %s and takes no calls", f.Name, f.Status)
 	}
 	if qualifier == "" || qualifier == Latest {
-		return found.latest, nil
+		return found.latest.after(looked), nil
 	}
 	number, err := strconv.ParseInt(qualifier, 10, 64)
 	if err != nil || number < 1 || strconv.FormatInt(number, 10) != qualifier {
 		return nil, noVersion(f, qualifier)
 	}
-	t, err := s.routes.version(ctx, found, number)
-	if nimbus.CodeOf(err) == nimbus.CodeNotFound {
+	t, again, err := s.routes.version(ctx, found, number)
+	switch {
+	case nimbus.CodeOf(err) == nimbus.CodeNotFound:
 		return nil, noVersion(f, qualifier)
+	case err != nil:
+		return nil, err
 	}
-	return t, err
+	return t.after(looked.then(again)), nil
 }
 
 // Changed says that a function was changed or deleted: the next Resolve sees what it is now.
 func (s *Service) Changed(id nimbus.ID) { s.routes.change(id) }
 
-// find looks a function up for a principal. A function out of its reach looks like one that is not there.
-func (s *Service) find(ctx context.Context, p nimbus.Principal, scope nimbus.Scope, namespace, function string) (*route, error) {
+// find looks a function up for a principal, and tells how long the store took if it had to be asked. A function out
+// of the principal's reach looks like one that is not there.
+func (s *Service) find(ctx context.Context, p nimbus.Principal, scope nimbus.Scope, namespace, function string) (*route, lookup, error) {
 	const idLength = 36 // asked first, because an error of ParseID costs more than all the rest
 	if len(function) == idLength {
 		if id, err := nimbus.ParseID(function); err == nil {
-			found, err := s.routes.byID(ctx, id)
+			found, looked, err := s.routes.byID(ctx, id)
 			if err == nil && namespace != "" && namespace != found.function.Namespace {
-				return nil, noFunction(function)
+				return nil, looked, noFunction(function)
 			}
-			return s.visible(p, scope, function, found, err)
+			found, err = s.visible(p, scope, function, found, err)
+			return found, looked, err
 		}
 	}
 	if namespace == "" {
 		namespace = p.DefaultNS()
 	}
 	if !p.Reaches(namespace) {
-		return nil, noFunction(function)
+		return nil, lookup{}, noFunction(function)
 	}
-	found, err := s.routes.byName(ctx, namespace, function)
-	return s.visible(p, scope, function, found, err)
+	found, looked, err := s.routes.byName(ctx, namespace, function)
+	found, err = s.visible(p, scope, function, found, err)
+	return found, looked, err
 }
 
 func (s *Service) visible(p nimbus.Principal, scope nimbus.Scope, function string, found *route, err error) (*route, error) {

@@ -52,10 +52,10 @@ func newRoutes(functions Functions, metrics *obs.Metrics) *routes {
 }
 
 // byName finds a function by its name.
-func (r *routes) byName(ctx context.Context, namespace, name string) (*route, error) {
+func (r *routes) byName(ctx context.Context, namespace, name string) (*route, lookup, error) {
 	key := nameKey{namespace, strings.ToLower(name)}
 	if found, ok := r.names.Load(key); ok {
-		return found.(*route), nil
+		return found.(*route), lookup{}, nil
 	}
 	return r.load(ctx, "n"+namespace+"/"+key.name, func(ctx context.Context) (*nimbus.Function, error) {
 		return r.functions.FunctionByName(ctx, namespace, name)
@@ -63,9 +63,9 @@ func (r *routes) byName(ctx context.Context, namespace, name string) (*route, er
 }
 
 // byID finds a function by its id.
-func (r *routes) byID(ctx context.Context, id nimbus.ID) (*route, error) {
+func (r *routes) byID(ctx context.Context, id nimbus.ID) (*route, lookup, error) {
 	if found, ok := r.ids.Load(id); ok {
-		return found.(*route), nil
+		return found.(*route), lookup{}, nil
 	}
 	return r.load(ctx, "i"+id.String(), func(ctx context.Context) (*nimbus.Function, error) {
 		return r.functions.Function(ctx, id)
@@ -73,7 +73,8 @@ func (r *routes) byID(ctx context.Context, id nimbus.ID) (*route, error) {
 }
 
 // load asks the store, once for all who ask the same in the same epoch.
-func (r *routes) load(ctx context.Context, key string, find func(context.Context) (*nimbus.Function, error)) (*route, error) {
+func (r *routes) load(ctx context.Context, key string, find func(context.Context) (*nimbus.Function, error)) (*route, lookup, error) {
+	began := time.Now()
 	r.mu.Lock()
 	epoch := r.epoch
 	r.mu.Unlock()
@@ -95,28 +96,31 @@ func (r *routes) load(ctx context.Context, key string, find func(context.Context
 		}
 		return made, nil
 	})
+	looked := lookup{began: began, took: time.Since(began)}
 	if err != nil {
-		return nil, err
+		return nil, looked, err
 	}
-	return found.(*route), nil
+	return found.(*route), looked, nil
 }
 
 // version finds one version of the function. Versions never change, so only their end matters; it comes
 // with a change of the function.
-func (r *routes) version(ctx context.Context, rt *route, number int64) (*Target, error) {
+func (r *routes) version(ctx context.Context, rt *route, number int64) (*Target, lookup, error) {
 	if number == rt.function.Version.Number {
-		return rt.latest, nil
+		return rt.latest, lookup{}, nil
 	}
 	if found, ok := rt.versions.Load(number); ok {
-		return found.(*Target), nil
+		return found.(*Target), lookup{}, nil
 	}
+	began := time.Now()
 	v, err := r.functions.Version(ctx, rt.function.ID, number)
+	looked := lookup{began: began, took: time.Since(began)}
 	if err != nil {
-		return nil, err
+		return nil, looked, err
 	}
 	t := r.target(rt.function, v)
 	rt.versions.Store(number, t)
-	return t, nil
+	return t, looked, nil
 }
 
 // target makes what a call needs to know of a version.

@@ -11,6 +11,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/obs"
+	"nimbus/internal/obs/tracing"
 	"nimbus/internal/pool"
 	"nimbus/internal/store"
 )
@@ -52,6 +53,7 @@ type Deps struct {
 	Records    store.Records
 	Logs       Logs
 	Metrics    *obs.Metrics
+	Tracer     *tracing.Tracer // nil = nothing is traced
 	Log        *slog.Logger
 }
 

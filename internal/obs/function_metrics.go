@@ -22,9 +22,19 @@ const maxErrorTypeLen = 64
 type Observation struct {
 	Status    nimbus.InvocationStatus // one that has ended
 	ErrorType string                  // "" on success
-	ColdStart bool
+	Start     Start
 	Duration  time.Duration
 }
+
+// Start says how a call got its instance.
+type Start uint8
+
+// How a call got its instance.
+const (
+	StartNone Start = iota // it got none
+	StartWarm              // it found one
+	StartCold              // one was started for it
+)
 
 // FunctionMetrics counts the calls of one function. It is made to be kept beside the function: Observe costs
 // a few atomic operations. Safe for concurrent use; after DeleteFunction it counts into nothing.
@@ -110,10 +120,11 @@ func (f *FunctionMetrics) Observe(o Observation) {
 	if counter, ok := f.byStatus[o.Status]; ok {
 		counter.Inc()
 	}
-	if o.ColdStart {
+	switch o.Start {
+	case StartCold:
 		f.coldStart.Inc()
 		f.cold.Observe(milliseconds(o.Duration))
-	} else {
+	case StartWarm:
 		f.warmStart.Inc()
 		f.warm.Observe(milliseconds(o.Duration))
 	}

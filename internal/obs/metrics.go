@@ -25,6 +25,7 @@ const otherLabel = "other"
 type Metrics struct {
 	RecordsDropped  prometheus.Counter // invocation records that could not be kept
 	LogLinesDropped prometheus.Counter // lines of functions' logs that could not be kept
+	SpansDropped    prometheus.Counter // spans that could not be exported
 
 	maxFunctions int // with series of their own
 
@@ -36,6 +37,7 @@ type Metrics struct {
 	warmStarts  *prometheus.CounterVec
 	boots       *prometheus.HistogramVec
 	phases      *prometheus.HistogramVec
+	rejections  *prometheus.CounterVec
 	requests    *prometheus.CounterVec
 	byCode      [600]atomic.Pointer[prometheus.Counter] // of requests, found without hashing a label
 
@@ -57,6 +59,8 @@ func NewMetrics() *Metrics {
 			Name: "nimbus_records_dropped_total", Help: "Invocation records that could not be kept."}),
 		LogLinesDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "nimbus_log_lines_dropped_total", Help: "Lines of functions' logs that could not be kept."}),
+		SpansDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "nimbus_spans_dropped_total", Help: "Spans that could not be exported."}),
 		maxFunctions: defaultFunctionLabels,
 		registry:     prometheus.NewRegistry(),
 		invocations: counter("nimbus_invocations_total",
@@ -71,13 +75,15 @@ func NewMetrics() *Metrics {
 			"Time to start a blank instance, in milliseconds.", phaseBuckets(), "runtime", "from_snapshot"),
 		phases: histogram("nimbus_cold_start_phase_ms",
 			"Time in each phase of a cold start, in milliseconds.", phaseBuckets(), "runtime", "phase"),
+		rejections: counter("nimbus_invocations_rejected_total",
+			"Calls that were not accepted, for which there is no record.", "reason"),
 		requests:  counter("nimbus_http_requests_total", "HTTP requests answered.", "code"),
 		functions: make(map[nimbus.ID]map[string]*FunctionMetrics),
 		others:    make(map[string]*FunctionMetrics),
 	}
 	m.registry.MustRegister(
-		m.RecordsDropped, m.LogLinesDropped, m.invocations, m.durations, m.failures, m.coldStarts, m.warmStarts,
-		m.boots, m.phases, m.requests,
+		m.RecordsDropped, m.LogLinesDropped, m.SpansDropped, m.invocations, m.durations, m.failures, m.coldStarts, m.warmStarts,
+		m.boots, m.phases, m.rejections, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -105,10 +111,17 @@ func (m *Metrics) ObserveBoot(runtime string, took time.Duration) {
 
 // ObserveColdStart counts the phases of one cold start.
 func (m *Metrics) ObserveColdStart(runtime string, p nimbus.Phases) {
+	m.phases.WithLabelValues(runtime, "route").Observe(milliseconds(p.Route))
+	m.phases.WithLabelValues(runtime, "admit").Observe(milliseconds(p.Admit))
 	m.phases.WithLabelValues(runtime, "hold").Observe(milliseconds(p.Hold))
 	m.phases.WithLabelValues(runtime, "claim").Observe(milliseconds(p.Claim))
 	m.phases.WithLabelValues(runtime, "attach").Observe(milliseconds(p.Attach))
 	m.phases.WithLabelValues(runtime, "init").Observe(milliseconds(p.Init))
+}
+
+// CountRejection counts a call that was not accepted, by the code of its refusal.
+func (m *Metrics) CountRejection(refusal error) {
+	m.rejections.WithLabelValues(string(nimbus.CodeOf(refusal))).Inc()
 }
 
 // CountRequest counts an HTTP request by the status it was answered with.

@@ -35,16 +35,19 @@ func TestMetricNames(t *testing.T) {
 	m := NewMetrics()
 	id := nimbus.NewID()
 	f := m.Function(id, "python3.11")
-	f.Observe(Observation{Status: nimbus.InvocationSuccess, Duration: 1200 * time.Microsecond, ColdStart: true})
-	f.Observe(Observation{Status: nimbus.InvocationSuccess, Duration: 300 * time.Microsecond})
-	f.Observe(Observation{Status: nimbus.InvocationFailed, ErrorType: "ValueError", Duration: time.Millisecond})
+	f.Observe(Observation{Status: nimbus.InvocationSuccess, Duration: 1200 * time.Microsecond, Start: StartCold})
+	f.Observe(Observation{Status: nimbus.InvocationSuccess, Start: StartWarm, Duration: 300 * time.Microsecond})
+	f.Observe(Observation{Status: nimbus.InvocationFailed, ErrorType: "ValueError", Start: StartWarm, Duration: time.Millisecond})
 	m.ObserveBoot("python3.11", 3*time.Millisecond)
 	m.ObserveColdStart("python3.11", nimbus.Phases{Claim: 200 * time.Microsecond, Init: time.Millisecond})
+	f.Observe(Observation{Status: nimbus.InvocationCancelled}) // while it waited
+	m.CountRejection(nimbus.Errorf(nimbus.CodeTooManyRequests, "busy"))
 	m.CountRequest(200)
 	m.CountRequest(200)
 	m.CountRequest(7)
 	m.RecordsDropped.Inc()
 	m.LogLinesDropped.Add(3)
+	m.SpansDropped.Add(2)
 	m.WatchPool(func() []PoolGauge { return []PoolGauge{{Runtime: "python3.11", Size: 5, Warm: 3, Busy: 2}} })
 	m.WatchQueue(func() QueueGauge { return QueueGauge{Held: 7, Workers: 4} })
 	label := fmt.Sprintf(`function_id="%s"`, id)
@@ -52,6 +55,8 @@ func TestMetricNames(t *testing.T) {
 		`nimbus_invocations_total{`+label+`,runtime="python3.11",status="success"} 2`,
 		`nimbus_invocations_total{`+label+`,runtime="python3.11",status="failed"} 1`,
 		`nimbus_invocations_total{`+label+`,runtime="python3.11",status="timeout"} 0`,
+		`nimbus_invocations_total{`+label+`,runtime="python3.11",status="cancelled"} 1`,
+		`nimbus_invocations_rejected_total{reason="too_many_requests"} 1`,
 		`nimbus_invocation_duration_ms_bucket{cold_start="false",`+label+`,runtime="python3.11",le="0.5"} 1`,
 		`nimbus_invocation_duration_ms_sum{cold_start="true",`+label+`,runtime="python3.11"} 1.2`,
 		`nimbus_invocation_errors_total{error_type="ValueError",`+label+`} 1`,
@@ -62,10 +67,13 @@ func TestMetricNames(t *testing.T) {
 		`nimbus_cold_start_phase_ms_sum{phase="init",runtime="python3.11"} 1`,
 		`nimbus_cold_start_phase_ms_count{phase="hold",runtime="python3.11"} 1`,
 		`nimbus_cold_start_phase_ms_count{phase="attach",runtime="python3.11"} 1`,
+		`nimbus_cold_start_phase_ms_count{phase="route",runtime="python3.11"} 1`,
+		`nimbus_cold_start_phase_ms_count{phase="admit",runtime="python3.11"} 1`,
 		`nimbus_http_requests_total{code="200"} 2`,
 		`nimbus_http_requests_total{code="other"} 1`,
 		`nimbus_records_dropped_total 1`,
 		`nimbus_log_lines_dropped_total 3`,
+		`nimbus_spans_dropped_total 2`,
 		`nimbus_vm_pool_size{runtime="python3.11"} 5`,
 		`nimbus_vm_pool_warm{runtime="python3.11"} 3`,
 		`nimbus_vm_pool_busy{runtime="python3.11"} 2`,
@@ -129,7 +137,7 @@ func TestMetricsHammer(t *testing.T) {
 		callers.Go(func() {
 			for n := range 300 {
 				id := ids[(i+n)%len(ids)]
-				m.Function(id, "python3.11").Observe(Observation{Status: nimbus.InvocationFailed, ErrorType: "E"})
+				m.Function(id, "python3.11").Observe(Observation{Status: nimbus.InvocationFailed, ErrorType: "E", Start: StartWarm})
 				m.CountRequest(200 + n%5)
 				if i == 0 {
 					m.DeleteFunction(id)
@@ -147,7 +155,7 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Function(id, "python3.11").Observe(Observation{Status: nimbus.InvocationSuccess, Duration: time.Millisecond})
+			m.Function(id, "python3.11").Observe(Observation{Status: nimbus.InvocationSuccess, Start: StartWarm, Duration: time.Millisecond})
 		}
 	})
 }

@@ -143,7 +143,7 @@ func TestSplitLeavesPathsAlone(t *testing.T) {
 		return func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, text+" "+r.URL.EscapedPath()) }
 	}
 	log := slog.New(slog.DiscardHandler)
-	h := New(said("control"), said("gateway"), problem.NewWriter(log), obs.NewMetrics(), log)
+	h := New(said("control"), said("gateway"), Deps{Problems: problem.NewWriter(log), Requests: obs.NewMetrics(), Log: log})
 	for path, want := range map[string]string{
 		"/fn/a/b//c/../d%2Fe": "gateway /fn/a/b//c/../d%2Fe",
 		"/fnord":              "control /fnord",
@@ -320,7 +320,8 @@ func TestSizeText(t *testing.T) {
 func TestEveryAnswerIsCounted(t *testing.T) {
 	t.Parallel()
 	metrics, log := obs.NewMetrics(), slog.New(slog.DiscardHandler)
-	h := New(http.NotFoundHandler(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), problem.NewWriter(log), metrics, log)
+	h := New(http.NotFoundHandler(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+		Deps{Problems: problem.NewWriter(log), Requests: metrics, Log: log})
 	for _, path := range []string{"/fn/a/b", "/fn/a/b", "/nothing"} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
 	}
