@@ -105,7 +105,7 @@ func (g *group) reserve() (epoch uint64) {
 // for it, the reservation is undone and nil returned.
 func (p *Pool) enlist(g *group, epoch uint64) *instance {
 	var in *instance
-	if !needsFreshProcess(g.spec.Version.Settings.Env) {
+	if len(g.stock.runtime.StartSettings(g.spec.Version.Settings.Env)) == 0 {
 		in = g.stock.claim(g, epoch)
 	}
 	if in == nil {

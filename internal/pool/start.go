@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"nimbus"
@@ -102,7 +101,7 @@ func (r *runner) prepare(g *group, in *instance) (nimbus.Phases, error) {
 	}
 	code := r.pool.codeOf(g, dir)
 	began := time.Now()
-	if in.driver == nil && needsFreshProcess(code.Init.Env) {
+	if in.driver == nil && len(in.stock.runtime.StartSettings(code.Init.Env)) > 0 {
 		in.output.serve(g.function.id, g.key.version)
 		if err := r.boot(in, &code, r.pool.config().StartTimeout+r.pool.config().Limits.InitTimeout); err != nil {
 			phases.Init = time.Since(began)
@@ -164,16 +163,6 @@ func (p *Pool) codeOf(g *group, dir string) driver.Code {
 		MemoryMB:    settings.Memory / nimbus.MiB,
 		MaxResponse: p.config().Limits.Response, MaxStream: p.config().Limits.Stream,
 	}}
-}
-
-// needsFreshProcess reports whether the environment has settings that act only when a process starts.
-func needsFreshProcess(env map[string]string) bool {
-	for name := range env {
-		if strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "PYTHON") || name == "NODE_OPTIONS" {
-			return true
-		}
-	}
-	return false
 }
 
 // initError tells the user's failures to initialise from the platform's: once code is in an instance, its
