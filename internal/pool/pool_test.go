@@ -61,7 +61,7 @@ func open(t *testing.T, d *pooltest.Driver, c pool.Config) *world {
 		c.Runtimes = []pool.RuntimeConfig{{}}
 	}
 	for i := range c.Runtimes {
-		c.Runtimes[i].Runtime = runtime.Runtime{Name: python}
+		c.Runtimes[i].Runtime = runtime.Runtime{Name: python, Language: runtime.Python}
 	}
 	w := &world{driver: d, logs: &logs{}, ended: make(chan error, 1)}
 	var err error
