@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -87,11 +88,11 @@ func NewCompiler(packages *Builder, starter Starter, toolchains Toolchains, cfg 
 	cfg.Dir = dir
 	c := &Compiler{packages: packages, starter: starter, toolchains: toolchains, cfg: cfg,
 		turn: semaphore.NewWeighted(int64(cfg.Concurrency)), keys: keyLocks{held: make(map[string]chan struct{})}}
-	if err := errors.Join(removeTree(c.dir("work")), sweepStages(dir)); err != nil {
+	if err := errors.Join(removeTree(c.place("work")), sweepStages(dir)); err != nil {
 		return nil, fmt.Errorf("open compiler: %w", err)
 	}
 	for _, sub := range []string{"work", "made", "modules", "go"} {
-		if err := os.MkdirAll(c.dir(sub), 0o700); err != nil {
+		if err := os.MkdirAll(c.place(sub), 0o700); err != nil {
 			return nil, fmt.Errorf("open compiler: %w", blob.DiskError(err))
 		}
 	}
@@ -101,7 +102,15 @@ func NewCompiler(packages *Builder, starter Starter, toolchains Toolchains, cfg 
 // Compile makes the package that runs, unless it was made before from the same. Lines that tell how it goes are
 // handed to progress, one at a time. A *CompileError is the source's fault, any other error is not.
 func (c *Compiler) Compile(ctx context.Context, r Request, progress func(line string)) (Compiled, error) {
-	plan, err := c.plan(r)
+	dir, err := c.packages.cache.Dir(ctx, r.Source)
+	if err != nil {
+		return Compiled{}, err
+	}
+	prebuilt, err := isFile(os.DirFS(dir), r.Handler)
+	if err != nil {
+		return Compiled{}, err
+	}
+	plan, err := c.plan(r, prebuilt)
 	if err != nil {
 		return Compiled{}, err
 	}
@@ -121,7 +130,7 @@ func (c *Compiler) Compile(ctx context.Context, r Request, progress func(line st
 		}
 	}
 	defer c.turn.Release(1)
-	made, err := c.build(ctx, plan, progress)
+	made, err := c.build(ctx, plan, dir, progress)
 	if err != nil {
 		return Compiled{}, err
 	}
@@ -129,19 +138,15 @@ func (c *Compiler) Compile(ctx context.Context, r Request, progress func(line st
 }
 
 // build makes a package, in a directory that is removed afterwards.
-func (c *Compiler) build(ctx context.Context, p plan, progress func(line string)) (_ Compiled, err error) {
+func (c *Compiler) build(ctx context.Context, p plan, source string, progress func(line string)) (_ Compiled, err error) {
 	limited, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	dir, err := c.packages.cache.Dir(limited, p.Source)
-	if err != nil {
-		return Compiled{}, err
-	}
-	work, err := os.MkdirTemp(c.dir("work"), "")
+	work, err := os.MkdirTemp(c.place("work"), "")
 	if err != nil {
 		return Compiled{}, fmt.Errorf("make the directory of a build: %w", blob.DiskError(err))
 	}
 	defer func() { err = errors.Join(err, removeTree(work)) }()
-	j := &job{Compiler: c, plan: p, dir: work, source: os.DirFS(dir), sourceDir: dir, progress: progress}
+	j := &job{Compiler: c, plan: p, dir: work, source: os.DirFS(source), sourceDir: source, progress: progress}
 	pkg, err := j.run(limited)
 	if limited.Err() != nil && ctx.Err() == nil {
 		return Compiled{}, &CompileError{Message: fmt.Sprintf("the build took longer than its bound of %s (build.timeout)", c.cfg.Timeout)}
@@ -157,7 +162,7 @@ type job struct {
 	*Compiler
 	plan      plan
 	dir       string // its own
-	source    fsTree // the user's
+	source    fs.FS  // the user's
 	sourceDir string // and where it is
 	progress  func(line string)
 }
@@ -197,12 +202,14 @@ func (j *job) path(elements ...string) string {
 	return filepath.Join(append([]string{j.dir}, elements...)...)
 }
 
-func (c *Compiler) dir(elements ...string) string {
+func (c *Compiler) place(elements ...string) string {
 	return filepath.Join(append([]string{c.cfg.Dir}, elements...)...)
 }
 
 // fail is a CompileError.
-func fail(format string, args ...any) error { return &CompileError{Message: fmt.Sprintf(format, args...)} }
+func fail(format string, args ...any) error {
+	return &CompileError{Message: fmt.Sprintf(format, args...)}
+}
 
 // discard ends a reader's life where nothing more can be done about its error.
 func discard(c io.Closer) { _ = c.Close() }

@@ -1,0 +1,184 @@
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/modfile"
+
+	"nimbus"
+	"nimbus/internal/blob"
+)
+
+// maxModules bounds what the vendored modules of all builds may take together, before the least used go.
+const maxModules = 2 * nimbus.GiB
+
+// fetch is what a module needs from elsewhere.
+type fetch struct {
+	program goProgram
+	file    *modfile.File // go.mod
+	text    []byte        // and as it is written
+	imports imports
+	local   bool // some modules are replaced by directories of the package
+}
+
+// fetched is a directory with what fetching a module's needs came to: go.mod, go.sum and vendor, or of vendor
+// nothing, when none of the required modules is imported.
+type fetched struct {
+	dir  string
+	file *modfile.File
+}
+
+// modules returns what the module needs: from the last time that the same was asked for, else fetched now.
+func (j *job) modules(ctx context.Context, f fetch) (fetched, error) {
+	key, err := j.fetchKey(f)
+	if err != nil {
+		return fetched{}, err
+	}
+	leave, err := j.keys.enter(ctx, "modules/"+key)
+	if err != nil {
+		return fetched{}, err
+	}
+	defer leave()
+	result := fetched{dir: j.place("modules", key), file: f.file}
+	now := time.Now()
+	if err := os.Chtimes(result.dir, now, now); !errors.Is(err, fs.ErrNotExist) {
+		return result, err
+	}
+	tmp := j.path("modules")
+	if err := os.Mkdir(tmp, 0o755); err != nil {
+		return fetched{}, fmt.Errorf("fetch modules: %w", blob.DiskError(err))
+	}
+	if err := j.fetch(ctx, f, tmp); err != nil {
+		return fetched{}, err
+	}
+	if err := os.Rename(tmp, result.dir); err != nil {
+		return fetched{}, fmt.Errorf("keep modules: %w", err)
+	}
+	return result, trimDirs(j.place("modules"), maxModules, key)
+}
+
+// fetchKey names all that decides what is fetched.
+func (j *job) fetchKey(f fetch) (string, error) {
+	parts := []string{j.plan.goTool.Version, f.program.root, string(f.text)}
+	sums, err := fs.ReadFile(j.source, path.Join(f.program.root, "go.sum"))
+	if err != nil && !isAbsent(err) {
+		return "", fmt.Errorf("read go.sum: %w", err)
+	}
+	parts = append(append(parts, string(sums)), f.imports.paths()...)
+	if f.local {
+		parts = append(parts, j.plan.Source.Hash)
+	}
+	text, err := json.Marshal(parts)
+	if err != nil {
+		return "", fmt.Errorf("fetch modules: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// into puts what was fetched into a copy of the module.
+func (f fetched) into(dir string) (mod string, err error) {
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(f.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = writeNew(filepath.Join(dir, name), text)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	vendor := filepath.Join(dir, "vendor")
+	if err := removeTree(vendor); err != nil { // without modules.txt it was none
+		return "", err
+	}
+	err = linkTree(filepath.Join(f.dir, "vendor"), vendor)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return modVendor, err
+	}
+	// Nothing that is required is imported, so that nothing has to be known about it.
+	f.file.SetRequire(nil)
+	f.file.Cleanup()
+	text, err := f.file.Format()
+	if err != nil {
+		return "", fmt.Errorf("write go.mod: %w", err)
+	}
+	return modReadOnly, writeNew(filepath.Join(dir, "go.mod"), text)
+}
+
+// fetch has the go command vendor the module's needs in a stage, and copies the outcome to dir.
+func (j *job) fetch(ctx context.Context, f fetch, dir string) (err error) {
+	s, err := newStage(j.cfg.Dir)
+	if err != nil {
+		return fmt.Errorf("fetch modules: %w", blob.DiskError(err))
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	if err := s.fill(j.source, f.local); err != nil {
+		return fmt.Errorf("fetch modules: %w", blob.DiskError(err))
+	}
+	j.progress("fetching Go modules")
+	module := path.Join(stageSource, f.program.root)
+	said, err := s.run(ctx, command{argv: []string{j.plan.goTool.Path, "mod", "vendor"}, dir: module,
+		env: append(j.goEnv(s), j.cfg.FetchEnv...), progress: j.progress})
+	if err != nil {
+		return j.fetchError(err, said)
+	}
+	for _, name := range []string{"go.mod", "go.sum", "vendor"} {
+		if err := s.copyOut(path.Join(module, name), filepath.Join(dir, name)); err != nil && !isAbsent(err) {
+			return fmt.Errorf("keep modules: %w", blob.DiskError(err))
+		}
+	}
+	return nil
+}
+
+// goEnv is the environment of a go command that may use the network, and nothing else of the machine's.
+func (j *job) goEnv(s *stage) []string {
+	return []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + s.path("home"), "TMPDIR=" + s.path("tmp"),
+		"GOPATH=" + s.path("go"), "GOMODCACHE=" + s.path("mod"), "GOCACHE=" + s.path("cache"), "GOFLAGS=-mod=mod -modcacherw",
+		"GOPROXY=" + j.cfg.GoProxy, "GOVCS=*:off", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off",
+		"GO111MODULE=on", "CGO_ENABLED=0", "GOOS=" + j.plan.goos, "GOARCH=" + j.plan.goarch}
+}
+
+// fetchError tells the module's faults from those of the network.
+func (j *job) fetchError(err error, said string) error {
+	var code interface{ ExitCode() int }
+	switch {
+	case errors.Is(err, errStageFull):
+		return fail("the modules are over their bound of %d MB", maxStage/nimbus.MiB)
+	case !errors.As(err, &code) || code.ExitCode() < 0:
+		return fmt.Errorf("fetch modules: %w", err)
+	case unreachable(said):
+		return nimbus.WrapError(nimbus.CodeUnavailable, err, "Go modules can't be fetched from %s (build.go_proxy): %s",
+			j.cfg.GoProxy, lastLine(said))
+	}
+	return &CompileError{Message: said}
+}
+
+// unreachable recognises in what a go command says that it had no answer. It has one exit status for everything.
+func unreachable(said string) bool {
+	for _, sign := range []string{"dial tcp", "connection refused", "connection reset", "no such host", "i/o timeout", "TLS handshake",
+		"network is unreachable", "unexpected EOF", "x509:", "proxyconnect", ": 429 ", ": 500 ", ": 502 ", ": 503 ", ": 504 "} {
+		if strings.Contains(said, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}

@@ -1,0 +1,102 @@
+package build
+
+import (
+	"bytes"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// imports is what the Go files of a module import.
+type imports struct {
+	where map[string]string // by import path, file:line:column of one import of it
+	cgo   string            // where the program's own package asks for C
+}
+
+// scanImports reads the imports of every Go file below the program's module that a build may take in. Files that
+// can't be parsed are the compiler's to complain about.
+func scanImports(tree fs.FS, p goProgram) (imports, error) {
+	seen := imports{where: make(map[string]string)}
+	err := fs.WalkDir(tree, p.root, func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := path.Base(name)
+		switch {
+		case e.IsDir() && name != p.root && (base == "vendor" || base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")):
+			return fs.SkipDir
+		case e.IsDir() || path.Ext(base) != ".go" || strings.HasSuffix(base, "_test.go"):
+			return nil
+		}
+		src, err := readStart(tree, name)
+		if err != nil {
+			if isAbsent(err) {
+				return nil // a link to nothing
+			}
+			return err
+		}
+		seen.add(name, src, path.Dir(name) == p.dir)
+		return nil
+	})
+	if err != nil {
+		return imports{}, fmt.Errorf("read imports: %w", err)
+	}
+	return seen, nil
+}
+
+func (i *imports) add(name string, src []byte, own bool) {
+	set := token.NewFileSet()
+	f, err := parser.ParseFile(set, name, src, parser.ImportsOnly)
+	if err != nil {
+		return
+	}
+	for _, spec := range f.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue
+		}
+		at := set.Position(spec.Path.Pos()).String()
+		if imported == "C" && own && i.cgo == "" && !mentionsCgo(src) {
+			i.cgo = at
+		}
+		if first, known := i.where[imported]; !known || at < first {
+			i.where[imported] = at
+		}
+	}
+}
+
+// mentionsCgo reports whether a file is built only with cgo, or only without, by its own words.
+func mentionsCgo(src []byte) bool {
+	for line := range bytes.Lines(src) {
+		if bytes.HasPrefix(line, []byte("//go:build ")) && bytes.Contains(line, []byte("cgo")) {
+			return true
+		}
+	}
+	return false
+}
+
+// paths returns what is imported, sorted.
+func (i *imports) paths() []string {
+	all := make([]string, 0, len(i.where))
+	for name := range i.where {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// firstForeign returns an import that only a module can provide: its path begins with a host's name.
+func (i *imports) firstForeign() (at, name string) {
+	for _, name := range i.paths() {
+		host, _, _ := strings.Cut(name, "/")
+		if strings.Contains(host, ".") && host != "." && host != ".." {
+			return i.where[name], name
+		}
+	}
+	return "", ""
+}
