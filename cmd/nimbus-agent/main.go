@@ -7,18 +7,22 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
+	"nimbus/internal/agent"
 	"nimbus/internal/driver/sandbox/spawn"
 )
 
 func main() {
-	if len(os.Args) == 2 {
-		switch os.Args[1] {
-		case "zygote":
-			spawn.Zygote()
-		case "instance":
-			spawn.Instance()
-		}
+	switch strings.Join(os.Args[1:], " ") {
+	case "zygote":
+		spawn.Zygote()
+	case "instance":
+		spawn.Instance()
+	case "serve go":
+		serve(agent.Go)
+	case "serve custom":
+		serve(agent.Custom)
 	}
 	fmt.Fprintln(os.Stderr, "nimbus-agent: started by nimbus only")
 	os.Exit(2)

@@ -1,0 +1,202 @@
+//go:build linux
+
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nimbus/internal/wire"
+)
+
+const (
+	firstLook = 200 * time.Microsecond // a Go program is up within a millisecond
+	lastLook  = 20 * time.Millisecond
+	patience  = time.Second // with a program that neither reads stdin nor knows of the Runtime API
+)
+
+// bootstrap is the file that a custom runtime is.
+const bootstrap = "bootstrap"
+
+// function is what Init made of the agent. One call at a time.
+type function struct {
+	kind     Kind
+	config   Config
+	conn     interface{ Close() error }
+	api      *runtimeAPI
+	address  string // where api listens
+	children *supervisor
+
+	init   wire.InitMsg
+	path   string
+	env    []string
+	viaAPI bool // the program has turned out to use the Runtime API
+	eager  bool // it does not wait for stdin, so that none is started ahead
+	run    *run // of the Runtime API's program
+	killed atomic.Bool
+
+	ahead sync.WaitGroup
+	next  *run // started ahead; written by ahead only
+}
+
+// Init starts the program and waits until it is ready for an event: it asks the Runtime API for one, or waits on stdin.
+func (f *function) Init(ctx context.Context, msg wire.InitMsg) wire.RespMeta {
+	name := msg.Handler
+	if f.kind == Custom {
+		name, f.viaAPI = bootstrap, true
+	}
+	if !filepath.IsLocal(name) {
+		return wire.RespMeta{Type: "Runtime.HandlerNotFound", Message: "the handler is to be the name of the program, not " + excerpt([]byte(name))}
+	}
+	f.init, f.path = msg, filepath.Join(msg.CodeDir, name)
+	f.env = environment(&msg, f.address)
+	if !f.viaAPI {
+		f.env = append(f.env, ContextFile+"="+contextPath)
+	}
+	session := f.api.begin()
+	r, err := f.start()
+	if err != nil {
+		return notStarted(f.path, msg.CodeDir, err)
+	}
+	meta, ready := f.await(ctx, r, session)
+	if !ready {
+		f.children.kill(r.process)
+		<-r.done
+		f.lose(r)
+		r.close()
+	}
+	return meta
+}
+
+// await waits until a first process is ready, and what it does decides what kind of a program it is.
+func (f *function) await(ctx context.Context, r *run, session *session) (meta wire.RespMeta, ready bool) {
+	ok := wire.RespMeta{OK: true}
+	if f.viaAPI {
+		r.serveAPI()
+	}
+	began, wait := time.Now(), firstLook
+	look := time.NewTimer(wait)
+	defer look.Stop()
+	for {
+		select {
+		case <-session.asked:
+			f.become(r)
+			return ok, true
+		case meta := <-session.failed:
+			r.settle()
+			return meta, false
+		case <-r.done:
+			if f.viaAPI || !r.status.Exited() || r.status.ExitStatus() != 0 {
+				r.settle()
+				return ended(r.process, &r.stderr), false
+			}
+			f.eager = true
+			r.close() // what it did was nobody's call
+			return ok, true
+		case <-ctx.Done():
+			return wire.RespMeta{Type: typeExit, Message: "the platform went away"}, false
+		case <-look.C:
+			if !f.viaAPI && f.onStdin(r, time.Since(began)) {
+				f.next = r
+				return ok, true
+			}
+			wait = min(2*wait, lastLook)
+			look.Reset(wait)
+		}
+	}
+}
+
+// onStdin reports whether the process is taken for one that is given its event on stdin. One that waits by other
+// means than a read is, after a while, unless it could be about to ask the Runtime API.
+func (f *function) onStdin(r *run, waited time.Duration) bool {
+	if reads, err := r.readsStdin(); err == nil && reads {
+		return true
+	}
+	return waited >= patience && !mentionsRuntimeAPI(f.path)
+}
+
+// mentionsRuntimeAPI reports whether the program holds the name of the variable without which nobody finds the API.
+func mentionsRuntimeAPI(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
+	}
+	text, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Munmap(text) }()
+	return bytes.Contains(text, []byte("AWS_LAMBDA_RUNTIME_API"))
+}
+
+// become makes r the process that all calls go to.
+func (f *function) become(r *run) {
+	r.serveAPI()
+	f.viaAPI, f.run = true, r
+}
+
+// Exec runs one call.
+func (f *function) Exec(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte) {
+	if f.viaAPI {
+		return f.callAPI(ctx, call)
+	}
+	return f.callStdin(ctx, call)
+}
+
+// callAPI gives the event to the program through the Runtime API. One that has ended since is started again.
+func (f *function) callAPI(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte) {
+	if f.run == nil || f.run.hasEnded() {
+		f.close()
+		f.api.begin()
+		r, err := f.start()
+		if err != nil {
+			return notStarted(f.path, f.init.CodeDir, err), nil
+		}
+		r.serveAPI()
+		f.run = r
+	}
+	r := f.run
+	meta, raw, err := f.api.invoke(ctx, newInvocation(call, &f.init), r.done)
+	r.settle()
+	if err == nil {
+		return meta, raw
+	}
+	if errors.Is(err, errProgramEnded) {
+		f.lose(r)
+		return ended(r.process, &r.stderr), nil
+	}
+	return wire.RespMeta{Type: typeExit, Message: err.Error()}, nil
+}
+
+// lose ends the agent when the kernel took the process: it did so for the instance's memory.
+func (f *function) lose(r *run) {
+	if r.taken() {
+		f.killed.Store(true)
+		_ = f.conn.Close()
+	}
+}
+
+// close ends what was started and waits for it.
+func (f *function) close() {
+	for _, r := range []*run{f.run, f.next} {
+		if r != nil {
+			f.children.kill(r.process)
+			<-r.done
+			r.close()
+		}
+	}
+	f.run, f.next = nil, nil
+}

@@ -1,0 +1,171 @@
+//go:build linux
+
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"nimbus/internal/wire"
+)
+
+// The headers of the Runtime API (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), in canonical form.
+const (
+	headerRequestID    = "Lambda-Runtime-Aws-Request-Id"
+	headerDeadline     = "Lambda-Runtime-Deadline-Ms"
+	headerARN          = "Lambda-Runtime-Invoked-Function-Arn"
+	headerTrace        = "Lambda-Runtime-Trace-Id"
+	headerTraceparent  = "Traceparent" // not AWS's: W3C trace context
+	headerResponseMode = "Lambda-Runtime-Function-Response-Mode"
+	headerErrorType    = "Lambda-Runtime-Function-Error-Type" // a trailer too
+	headerErrorBody    = "Lambda-Runtime-Function-Error-Body" // a trailer: base64 of the JSON
+)
+
+// errProgramEnded says that the program ended before it answered.
+var errProgramEnded = errors.New("the program ended")
+
+// invocation is one event on its way through the Runtime API.
+type invocation struct {
+	call     *wire.Call
+	id       string
+	event    []byte
+	header   http.Header
+	returned chan struct{} // a token: whoever asked for it went away before it was written
+	outcome  chan outcome  // room for the one there is
+
+	// Guarded by the API's mutex.
+	answering bool
+}
+
+type outcome struct {
+	meta wire.RespMeta
+	raw  []byte
+}
+
+func newInvocation(call *wire.Call, init *wire.InitMsg) *invocation {
+	header := http.Header{
+		headerRequestID: {call.Meta.RequestID},
+		headerDeadline:  {strconv.FormatInt(call.Meta.DeadlineMS, 10)},
+		headerARN:       {arn(init)},
+		"Content-Type":  {"application/json"},
+	}
+	if trace := xrayTrace(&call.Meta); trace != "" {
+		header[headerTrace] = []string{trace}
+	}
+	if call.Meta.Traceparent != "" {
+		header[headerTraceparent] = []string{call.Meta.Traceparent}
+	}
+	return &invocation{
+		call: call, id: call.Meta.RequestID, header: header,
+		event:    bytes.Clone(call.Event), // a program may answer before it has read all of it
+		returned: make(chan struct{}, 1), outcome: make(chan outcome, 1),
+	}
+}
+
+// invoke hands the invocation to whoever asks for the next, and waits for the answer.
+func (a *runtimeAPI) invoke(ctx context.Context, inv *invocation, programEnded <-chan struct{}) (wire.RespMeta, []byte, error) {
+	s := a.current()
+	pending := s.pending
+	for {
+		select {
+		case pending <- inv:
+			pending = nil
+		case <-inv.returned:
+			pending = s.pending
+		case o := <-inv.outcome:
+			return o.meta, o.raw, nil
+		case meta := <-s.failed:
+			return meta, nil, nil
+		case <-programEnded:
+			select {
+			case o := <-inv.outcome: // its last words
+				return o.meta, o.raw, nil
+			case meta := <-s.failed:
+				return meta, nil, nil
+			default:
+				return wire.RespMeta{}, nil, errProgramEnded
+			}
+		case <-ctx.Done():
+			return wire.RespMeta{}, nil, ctx.Err()
+		}
+	}
+}
+
+// xrayTrace writes the trace's id as AWS X-Ray has it, "" when the call has none.
+func xrayTrace(m *wire.ExecMeta) string {
+	parts := strings.Split(m.Traceparent, "-")
+	if len(parts) == 4 && len(parts[1]) == 32 && len(parts[2]) == 16 && len(parts[3]) == 2 {
+		sampled := "0"
+		if flags, err := strconv.ParseUint(parts[3], 16, 8); err == nil && flags&1 == 1 {
+			sampled = "1"
+		}
+		return "Root=1-" + parts[1][:8] + "-" + parts[1][8:] + ";Parent=" + parts[2] + ";Sampled=" + sampled
+	}
+	if len(m.TraceID) == 32 {
+		return "Root=1-" + m.TraceID[:8] + "-" + m.TraceID[8:]
+	}
+	return ""
+}
+
+// reported is the JSON that a runtime reports a failure with. The frames of a stack are text, or objects as
+// aws-lambda-go has them.
+type reported struct {
+	Message string            `json:"errorMessage"`
+	Type    string            `json:"errorType"`
+	Stack   []json.RawMessage `json:"stackTrace"`
+}
+
+// readFailure makes an outcome of a reported failure. What is no such JSON is the message.
+func readFailure(body []byte, kind string) wire.RespMeta {
+	var r reported
+	if err := json.Unmarshal(body, &r); err != nil {
+		r = reported{Message: strings.ToValidUTF8(strings.TrimSpace(string(body)), "\uFFFD")}
+	}
+	meta := wire.RespMeta{Type: r.Type, Message: r.Message}
+	if meta.Type == "" {
+		meta.Type = kind
+	}
+	if meta.Type == "" {
+		meta.Type = "Runtime.Unknown"
+	}
+	for _, raw := range r.Stack {
+		meta.Stack = append(meta.Stack, stackLine(raw))
+	}
+	return meta
+}
+
+func stackLine(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	var frame struct {
+		Path  string `json:"path"`
+		Line  int    `json:"line"`
+		Label string `json:"label"`
+	}
+	if json.Unmarshal(raw, &frame) == nil && frame.Path != "" {
+		return fmt.Sprintf("%s:%d %s", frame.Path, frame.Line, frame.Label)
+	}
+	return string(raw)
+}
+
+// trailedFailure reads the failure that came in the trailers, after a response that had begun.
+func trailedFailure(trailer http.Header) (wire.RespMeta, bool) {
+	kind, body := trailer.Get(headerErrorType), trailer.Get(headerErrorBody)
+	if kind == "" && body == "" {
+		return wire.RespMeta{}, false
+	}
+	decoded, err := base64.StdEncoding.DecodeString(body)
+	if err != nil {
+		decoded = []byte(body)
+	}
+	return readFailure(decoded, kind), true
+}

@@ -1,0 +1,170 @@
+//go:build linux
+
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"nimbus/internal/wire"
+)
+
+// run is one process of the user's program, with its descriptors: pipes, and the file of its call's context.
+type run struct {
+	*process
+	stdin   *os.File
+	context *os.File
+	stdout  stdout
+	stderr  stderr
+	outlets [2]*outlet
+	feeding sync.WaitGroup
+}
+
+// start begins a run of the program.
+func (f *function) start() (*run, error) {
+	r := &run{}
+	r.stdout.log, r.stdout.bound = f.config.Stdout, f.init.MaxResponse
+	r.stderr.log = f.config.Stderr
+	in, err := r.open()
+	theirs := []*os.File{in, nil, nil, r.context}
+	for i, take := range []func([]byte){r.stdout.take, r.stderr.take} {
+		if err == nil {
+			r.outlets[i], theirs[i+1], err = newOutlet(take)
+		}
+	}
+	if err == nil {
+		// A process that prints at once may do so before start has returned.
+		started := make(chan struct{})
+		r.stdout.full = func() {
+			<-started
+			f.children.kill(r.process)
+		}
+		r.process, err = f.children.start(f.path, []string{f.path}, f.env, f.init.CodeDir, theirs...)
+		if err != nil {
+			r.stdout.full = func() {}
+		}
+		close(started)
+	}
+	for _, file := range theirs[:3] {
+		if file != nil {
+			_ = file.Close()
+		}
+	}
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// open makes what a process reads from, and returns its stdin.
+func (r *run) open() (in *os.File, err error) {
+	in, r.stdin, err = os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	memory, err := unix.MemfdCreate("context", unix.MFD_CLOEXEC)
+	if err != nil {
+		return in, fmt.Errorf("make the context's file: %w", err)
+	}
+	r.context = os.NewFile(uintptr(memory), "context")
+	return in, nil
+}
+
+// give hands over the event, and before it the context. It does not wait until all of it was read.
+func (r *run) give(context, event []byte) error {
+	if _, err := r.context.Write(context); err != nil {
+		return fmt.Errorf("write the context: %w", err)
+	}
+	r.feeding.Go(func() {
+		_, _ = r.stdin.Write(event) // a program need not read it
+		_ = r.stdin.Close()
+	})
+	return nil
+}
+
+// serveAPI makes this the process of a program that uses the Runtime API: nothing comes on its stdin, and what
+// it prints is the log.
+func (r *run) serveAPI() {
+	_ = r.stdin.Close()
+	r.feeding.Wait()
+	r.stdout.becomeLog()
+}
+
+// settle lets what was printed so far into the log.
+func (r *run) settle() {
+	r.outlets[0].settle()
+	r.outlets[1].settle()
+}
+
+// close takes in the last of what was printed. The process has ended.
+func (r *run) close() {
+	_ = r.stdin.Close()
+	r.feeding.Wait()
+	if r.context != nil {
+		_ = r.context.Close()
+	}
+	for _, o := range r.outlets {
+		if o != nil {
+			o.close()
+		}
+	}
+	r.stderr.flush()
+}
+
+// hasEnded reports whether the process is over.
+func (r *run) hasEnded() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// outcome judges a process on stdin that has ended.
+func (r *run) outcome() (wire.RespMeta, []byte) {
+	r.settle()
+	out, size, overflow := r.stdout.content()
+	if overflow {
+		return wire.TooLarge(fmt.Sprintf("the result has reached %d bytes", size), r.stdout.bound), nil
+	}
+	if r.status.Exited() && r.status.ExitStatus() == 0 {
+		return result(out)
+	}
+	return ended(r.process, &r.stderr), nil
+}
+
+// readsStdin reports whether a thread of the process waits in a read of its stdin. An error says that this
+// kernel does not tell.
+func (r *run) readsStdin() (bool, error) {
+	tasks := filepath.Join("/proc", strconv.Itoa(r.pid), "task")
+	entries, err := os.ReadDir(tasks)
+	if err != nil {
+		return false, err
+	}
+	reading := strconv.Itoa(unix.SYS_READ) + " 0x0 "
+	told := false
+	for _, e := range entries {
+		doing, readErr := os.ReadFile(filepath.Join(tasks, e.Name(), "syscall"))
+		if readErr != nil {
+			err = errors.Join(err, readErr)
+			continue
+		}
+		told = true
+		if strings.HasPrefix(string(doing), reading) {
+			return true, nil
+		}
+	}
+	if told {
+		return false, nil // threads come and go
+	}
+	return false, err
+}
