@@ -96,6 +96,8 @@ type Service struct {
 	logs      Logs
 	cfg       Config
 	defaults  atomic.Pointer[map[string]Defaults]
+	timeout   atomic.Int64 // time.Duration of a function that names none
+	keep      atomic.Int64 // Config.Keep
 	queue     *queue
 }
 
@@ -117,11 +119,20 @@ func New(d Deps, cfg Config) *Service {
 		routes: d.Routes, logs: d.Logs, cfg: cfg.withDefaults(), queue: newQueue(),
 	}
 	s.SetDefaults(cfg.Defaults)
+	s.SetTimeout(cfg.Limits.Timeout)
+	s.SetKeep(s.cfg.Keep)
 	return s
 }
 
 // SetDefaults changes Config.Defaults. Functions that are there keep what they have.
 func (s *Service) SetDefaults(defaults map[string]Defaults) { s.defaults.Store(&defaults) }
+
+// SetTimeout changes Config.Limits.Timeout, the time-out of functions that name none. Functions that are there
+// keep what they have.
+func (s *Service) SetTimeout(d time.Duration) { s.timeout.Store(int64(d)) }
+
+// SetKeep changes Config.Keep. Versions past it go with the next change of their function.
+func (s *Service) SetKeep(versions int) { s.keep.Store(int64(versions)) }
 
 // Create makes a function, active on version 1. Code that has to be compiled is built first; when that fails
 // the function is there, failed. namespace "" is the principal's default.

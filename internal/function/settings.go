@@ -30,7 +30,7 @@ const (
 func (s *Service) unsaid() nimbus.Settings {
 	l := s.cfg.Limits
 	return nimbus.Settings{
-		Memory: l.Memory, Timeout: l.Timeout, Tmp: l.Tmp, Driver: s.cfg.Driver,
+		Memory: l.Memory, Timeout: time.Duration(s.timeout.Load()), Tmp: l.Tmp, Driver: s.cfg.Driver,
 		Capture: nimbus.CaptureErrors, EventFormat: nimbus.EventFormatV2,
 	}
 }

@@ -183,7 +183,7 @@ func (u *update) addBuild(ctx context.Context, f *nimbus.Function, p plan) (*nim
 
 // switched does what is due after a new version serves.
 func (s *Service) switched(ctx context.Context, id nimbus.ID) {
-	if err := s.functions.PruneVersions(ctx, id, s.cfg.Keep); err != nil {
+	if err := s.functions.PruneVersions(ctx, id, int(s.keep.Load())); err != nil {
 		// The update is done; the next one prunes what stayed.
 		s.cfg.Log.WarnContext(ctx, "old versions were not pruned", "function", id.String(), "error", err)
 	}

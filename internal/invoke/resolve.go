@@ -87,8 +87,10 @@ func (s *Service) visible(p nimbus.Principal, scope nimbus.Scope, function strin
 	return found, p.RequireScope(scope)
 }
 
-// retire stops instances of versions that no longer serve, soon after each change.
+// retire stops instances of versions that no longer serve, soon after each change. Changes made while it
+// looks at all functions are looked at afterwards, so that the last word is the newest.
 func (s *Service) retire(ctx context.Context) error {
+	s.serveAll(ctx)
 	for {
 		select {
 		case <-ctx.Done():

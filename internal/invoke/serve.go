@@ -18,7 +18,7 @@ type Catalog interface {
 }
 
 // serveAll tells the pool of every function there is, as changes do of one.
-func (s *Service) serveAll(ctx context.Context) error {
+func (s *Service) serveAll(ctx context.Context) {
 	var after nimbus.ID
 	for ctx.Err() == nil {
 		page, err := s.Catalog.ActiveFunctions(ctx, after, servePage)
@@ -26,20 +26,17 @@ func (s *Service) serveAll(ctx context.Context) error {
 			if ctx.Err() == nil {
 				s.Log.ErrorContext(ctx, "functions could not be listed, trying again", "error", err)
 			}
-			if !wait(ctx, retirePause) {
-				return nil
-			}
+			wait(ctx, retirePause)
 			continue
 		}
 		for i := range page {
 			s.serve(&page[i])
 		}
 		if len(page) < servePage {
-			return nil
+			return
 		}
 		after = page[len(page)-1].ID
 	}
-	return nil
 }
 
 // serve tells the pool what a function asks of it.

@@ -95,6 +95,8 @@ type Service struct {
 	inflight inflight
 	recorder *recorder
 
+	retention atomic.Int64 // time.Duration; Config.Retention
+
 	calls    atomic.Int64 // admitted
 	draining atomic.Bool
 	drained  chan struct{} // closed when draining and the last call has ended
@@ -106,6 +108,7 @@ func New(d Deps, c Config) *Service {
 	c = c.withDefaults()
 	s := &Service{Deps: d, config: c, drained: make(chan struct{})}
 	s.routes = newRoutes(d.Functions, d.Metrics)
+	s.retention.Store(int64(c.Retention))
 	s.inflight.init()
 	s.recorder = newRecorder(d.Records, d.Metrics.RecordsDropped, d.Log, c)
 	return s
@@ -118,7 +121,6 @@ func (s *Service) Run(ctx context.Context) error {
 	tasks.Go(func() error { return s.recorder.run(ctx) })
 	tasks.Go(func() error { return s.prune(ctx) })
 	tasks.Go(func() error { return s.retire(ctx) })
-	tasks.Go(func() error { return s.serveAll(ctx) })
 	return tasks.Wait()
 }
 

@@ -42,6 +42,16 @@ func (s *LogStore) retain(ctx context.Context) {
 	}
 }
 
+// SetRetention changes how long lines are kept, and how much of them.
+func (s *LogStore) SetRetention(maxAge time.Duration, maxBytes int64) {
+	s.maxAge.Store(int64(maxAge))
+	s.maxBytes.Store(maxBytes)
+	select {
+	case s.trim <- struct{}{}:
+	default: // it is to be looked at already
+	}
+}
+
 // enforce removes the segments that were last written before MaxAge, and the oldest ones while all together
 // take more than MaxBytes.
 func (s *LogStore) enforce(ctx context.Context, now time.Time) error {
@@ -54,11 +64,11 @@ func (s *LogStore) enforce(ctx context.Context, now time.Time) error {
 		total += segments[i].bytes
 	}
 	slices.SortFunc(segments, func(a, b stored) int { return a.written.Compare(b.written) })
-	target := s.cfg.MaxBytes
+	target := s.maxBytes.Load()
 	if total > target {
 		target -= target / 10 // room to grow, else every write would come here
 	}
-	limit := now.Add(-s.cfg.MaxAge)
+	limit := now.Add(-time.Duration(s.maxAge.Load()))
 	for i := range segments {
 		g := &segments[i]
 		if !g.written.Before(limit) && total <= target {

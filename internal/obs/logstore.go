@@ -51,10 +51,13 @@ func orDefault[T comparable](v, def T) T {
 // Lines are readable from the moment they are appended; Run writes them to disk soon after, without fsync: a
 // power cut may take the last of them. Safe for concurrent use.
 type LogStore struct {
-	dir     string
-	cfg     LogConfig
-	log     *slog.Logger
-	metrics *Metrics
+	dir string
+	cfg LogConfig
+
+	maxAge   atomic.Int64 // time.Duration
+	maxBytes atomic.Int64
+	log      *slog.Logger
+	metrics  *Metrics
 
 	pending atomic.Int64  // bytes of lines not yet on disk
 	wake    chan struct{} // there are lines to write
@@ -78,12 +81,15 @@ func OpenLogStore(dir string, cfg LogConfig, log *slog.Logger, m *Metrics) (*Log
 		return nil, fmt.Errorf("open the log store: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	return &LogStore{
+	s := &LogStore{
 		dir: dir, cfg: cfg, log: log, metrics: m,
 		wake: make(chan struct{}, 1), trim: make(chan struct{}, 1), stopped: make(chan struct{}),
 		functions: make(map[nimbus.ID]*functionLog),
 		opened:    openSet{max: cfg.OpenFunctions},
-	}, nil
+	}
+	s.maxAge.Store(int64(cfg.MaxAge))
+	s.maxBytes.Store(cfg.MaxBytes)
+	return s, nil
 }
 
 // Append adds lines to the logs of their functions. It never waits for the disk. A line that finds the

@@ -212,7 +212,7 @@ func (s *LogStore) acquireLoaded(ctx context.Context, f *functionLog) error {
 
 // grew accounts for bytes that were written.
 func (s *LogStore) grew(bytes int64) {
-	if s.onDisk.Add(bytes) > s.cfg.MaxBytes {
+	if s.onDisk.Add(bytes) > s.maxBytes.Load() {
 		nudge(s.trim)
 	}
 }
