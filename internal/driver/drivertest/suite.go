@@ -68,7 +68,7 @@ var suiteGo []byte
 
 // Native is the suite as a program that speaks the agent protocol itself: what a runtime made of one static
 // executable can do, whatever the executable.
-func Native(t *testing.T) Suite {
+func Native(t testing.TB) Suite {
 	t.Helper()
 	program := buildGo(t, "./testdata/suite")
 	return Suite{
@@ -80,7 +80,7 @@ func Native(t *testing.T) Suite {
 }
 
 // buildGo builds a program of this package's directory.
-func buildGo(t *testing.T, pkg string) string {
+func buildGo(t testing.TB, pkg string) string {
 	t.Helper()
 	tool := testenv.RequireGo(t)
 	path := filepath.Join(t.TempDir(), "suite")

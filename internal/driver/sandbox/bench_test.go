@@ -4,6 +4,8 @@ package sandbox_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -11,12 +13,75 @@ import (
 	"time"
 
 	"nimbus/internal/driver"
+	"nimbus/internal/driver/drivertest"
 	"nimbus/internal/driver/sandbox"
+	"nimbus/internal/runtime"
 	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
 
-const echo = "def handle(event):\n    return event\n"
+// subject is what a benchmark makes instances of.
+type subject struct {
+	driver  *sandbox.Driver
+	runtime runtime.Runtime
+	dir     string
+	handler string
+}
+
+// subjects runs a benchmark for every language.
+func subjects(b *testing.B, run func(b *testing.B, s subject)) {
+	testenv.RequireSandbox(b)
+	for name, prepare := range map[string]func(b *testing.B, dir string) (runtime.Runtime, string){
+		"python": func(b *testing.B, dir string) (runtime.Runtime, string) {
+			write(b, dir, "handler.py", "def handle(event):\n    return event\n")
+			return python(b), "handler.handle"
+		},
+		"node": func(b *testing.B, dir string) (runtime.Runtime, string) {
+			write(b, dir, "handler.js", "exports.handle = (event) => event;\n")
+			return node(b), "handler.handle"
+		},
+		"native": func(b *testing.B, dir string) (runtime.Runtime, string) { return drivertest.Native(b).Runtime, "echo" },
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := subject{dir: b.TempDir()}
+			if err := os.Chmod(s.dir, 0o755); err != nil {
+				b.Fatal(err)
+			}
+			s.runtime, s.handler = prepare(b, s.dir)
+			c := config(b, "bench")
+			c.Agent = programs(b).Agent
+			s.driver = start(b, c)
+			run(b, s)
+		})
+	}
+}
+
+func write(t testing.TB, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s subject) start(b *testing.B) driver.Instance {
+	b.Helper()
+	made := spec("bench", s.runtime.Path)
+	made.Runtime = s.runtime
+	i, err := s.driver.Start(b.Context(), made)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return i
+}
+
+func (s subject) specialize(b *testing.B, i driver.Instance) driver.Specialized {
+	b.Helper()
+	took, err := i.Specialize(b.Context(), code(s.dir, s.handler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
 
 // report adds percentiles to a benchmark's result.
 func report(b *testing.B, name string, took []time.Duration) {
@@ -27,22 +92,6 @@ func report(b *testing.B, name string, took []time.Duration) {
 	}
 }
 
-func benchDriver(b *testing.B) (d *sandbox.Driver, python, dir string) {
-	b.Helper()
-	testenv.RequireSandbox(b)
-	d = start(b, config(b, "bench"))
-	return d, testenv.RequirePython(b), handler(b, echo)
-}
-
-func mustStart(b *testing.B, d *sandbox.Driver, python string) driver.Instance {
-	b.Helper()
-	i, err := d.Start(b.Context(), spec("bench", python))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return i
-}
-
 func mustInvoke(b *testing.B, i driver.Instance) {
 	b.Helper()
 	o, err := i.Invoke(b.Context(), &driver.Call{Meta: wire.ExecMeta{RequestID: "id"}, Event: []byte(`{"name":"Ada"}`)})
@@ -51,33 +100,39 @@ func mustInvoke(b *testing.B, i driver.Instance) {
 	}
 }
 
-// BenchmarkClaim measures a waiting blank's way to its first answer, the fork before and the stop after.
+// BenchmarkClaim measures a waiting blank's way to its first answer, its start before and the stop after, and what
+// memory the blank has for itself.
 func BenchmarkClaim(b *testing.B) {
-	d, python, dir := benchDriver(b)
-	var forks, claims, attaches, stops []time.Duration
-	for b.Loop() {
-		began := time.Now()
-		i := mustStart(b, d, python)
-		forks = append(forks, time.Since(began))
-		pause(b, 5*time.Millisecond)
-		began = time.Now()
-		took, err := i.Specialize(b.Context(), code(dir, "handler.handle"))
-		if err != nil {
-			b.Fatal(err)
+	subjects(b, func(b *testing.B, s subject) {
+		var starts, claims, attaches, stops []time.Duration
+		var memory int64
+		for b.Loop() {
+			began := time.Now()
+			i := s.start(b)
+			starts = append(starts, time.Since(began))
+			pause(b, 5*time.Millisecond)
+			stats, err := i.Stats(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			memory = stats.Memory
+			began = time.Now()
+			took := s.specialize(b, i)
+			mustInvoke(b, i)
+			claims = append(claims, time.Since(began))
+			attaches = append(attaches, took.Attach)
+			began = time.Now()
+			if err := i.Stop(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			stops = append(stops, time.Since(began))
 		}
-		mustInvoke(b, i)
-		claims = append(claims, time.Since(began))
-		attaches = append(attaches, took.Attach)
-		began = time.Now()
-		if err := i.Stop(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		stops = append(stops, time.Since(began))
-	}
-	report(b, "fork", forks)
-	report(b, "claim", claims)
-	report(b, "attach", attaches)
-	report(b, "stop", stops)
+		report(b, "start", starts)
+		report(b, "claim", claims)
+		report(b, "attach", attaches)
+		report(b, "stop", stops)
+		b.ReportMetric(float64(memory)/(1<<20), "blank-MiB")
+	})
 }
 
 // pause lets a machine come to rest between measurements, as sparse traffic does.
@@ -89,59 +144,74 @@ func pause(b *testing.B, d time.Duration) {
 }
 
 func BenchmarkInvoke(b *testing.B) {
-	d, python, dir := benchDriver(b)
-	i := mustStart(b, d, python)
-	if _, err := i.Specialize(b.Context(), code(dir, "handler.handle")); err != nil {
-		b.Fatal(err)
-	}
-	mustInvoke(b, i)
-	b.ReportAllocs()
-	for b.Loop() {
+	subjects(b, func(b *testing.B, s subject) {
+		i := s.start(b)
+		s.specialize(b, i)
 		mustInvoke(b, i)
-	}
+		b.ReportAllocs()
+		for b.Loop() {
+			mustInvoke(b, i)
+		}
+	})
 }
 
-// BenchmarkBurst claims 100 instances at once, waiting ones and ones that must be forked.
-func BenchmarkBurst(b *testing.B) {
-	d, python, dir := benchDriver(b)
-	for _, ahead := range []string{"waiting", "none"} {
-		b.Run(ahead, func(b *testing.B) {
-			for b.Loop() {
-				b.StopTimer()
-				instances := make([]driver.Instance, 100)
-				if ahead == "waiting" {
-					for n := range instances {
-						instances[n] = mustStart(b, d, python)
-					}
-				}
-				b.StartTimer()
-				burst(b, d, python, dir, instances)
-				b.StopTimer()
-				for _, i := range instances {
-					if err := i.Stop(context.Background()); err != nil {
-						b.Fatal(err)
-					}
-				}
-				b.StartTimer()
+// BenchmarkStats measures what the pool pays to show an instance.
+func BenchmarkStats(b *testing.B) {
+	subjects(b, func(b *testing.B, s subject) {
+		i := s.start(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := i.Stats(b.Context()); err != nil {
+				b.Fatal(err)
 			}
-		})
-	}
+		}
+	})
 }
 
-func burst(b *testing.B, d *sandbox.Driver, python, dir string, instances []driver.Instance) {
+// BenchmarkBurst claims 100 instances at once, waiting ones and ones that must be started.
+func BenchmarkBurst(b *testing.B) {
+	subjects(b, func(b *testing.B, s subject) {
+		for _, ahead := range []string{"waiting", "none"} {
+			b.Run(ahead, func(b *testing.B) {
+				for b.Loop() {
+					b.StopTimer()
+					instances := make([]driver.Instance, 100)
+					if ahead == "waiting" {
+						for n := range instances {
+							instances[n] = s.start(b)
+						}
+					}
+					b.StartTimer()
+					s.burst(b, instances)
+					b.StopTimer()
+					for _, i := range instances {
+						if err := i.Stop(context.Background()); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.StartTimer()
+				}
+			})
+		}
+	})
+}
+
+func (s subject) burst(b *testing.B, instances []driver.Instance) {
 	b.Helper()
 	var group sync.WaitGroup
 	for n := range instances {
 		group.Go(func() {
 			if instances[n] == nil {
-				i, err := d.Start(b.Context(), spec("bench", python))
+				made := spec("bench", s.runtime.Path)
+				made.Runtime = s.runtime
+				i, err := s.driver.Start(b.Context(), made)
 				if err != nil {
 					b.Error(err)
 					return
 				}
 				instances[n] = i
 			}
-			if _, err := instances[n].Specialize(b.Context(), code(dir, "handler.handle")); err != nil {
+			if _, err := instances[n].Specialize(b.Context(), code(s.dir, s.handler)); err != nil {
 				b.Error(err)
 				return
 			}

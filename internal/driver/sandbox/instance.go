@@ -21,6 +21,10 @@ const (
 	exitGrace   = 2 * time.Second  // for the exit report once the socket has ended
 	drainGrace  = 2 * time.Second  // for the pipes to end once the process has
 	removeGrace = 10 * time.Second // for the kernel to let go of a cgroup
+
+	// killedCode is what PID 1 ends with when the kernel killed the process it ran for the function: it can't send
+	// itself the signal.
+	killedCode = 128 + int(unix.SIGKILL)
 )
 
 // instance is a process tree in namespaces of its own. Its life has one order: forked (or not) → ended →
@@ -105,7 +109,7 @@ func (i *instance) release() {
 		i.driver.log.Warn("read out-of-memory kills", "instance_id", i.id, "error", err)
 	} else if kills > 0 {
 		i.mu.Lock()
-		i.exit.OutOfMemory = i.exit.Signal == int(unix.SIGKILL) && !i.exit.Stopped
+		i.exit.OutOfMemory = !i.exit.Stopped && (i.exit.Signal == int(unix.SIGKILL) || i.exit.Code == killedCode)
 		i.mu.Unlock()
 	}
 	close(i.exitKnown)
