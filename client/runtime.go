@@ -7,8 +7,10 @@ import (
 
 // Runtimes is what the server's machine can run, and what it runs it in.
 type Runtimes struct {
-	Items   []Runtime `json:"items"`
-	Drivers []Driver  `json:"drivers"`
+	Items      []Runtime   `json:"items"`
+	Toolchains []Toolchain `json:"toolchains"`
+	Rejected   []Rejected  `json:"rejected"`
+	Drivers    []Driver    `json:"drivers"`
 }
 
 // Runtime is one way to start a language.
@@ -18,6 +20,22 @@ type Runtime struct {
 	Version        string   `json:"version"`
 	DefaultHandler string   `json:"default_handler"`
 	Aliases        []string `json:"aliases,omitempty"`
+	Path           string   `json:"path"`            // the program on the server's machine that instances execute
+	Trees          []string `json:"trees,omitempty"` // directories of that machine that instances see for it
+}
+
+// Toolchain compiles a language on the server's machine.
+type Toolchain struct {
+	Language string   `json:"language"`
+	Version  string   `json:"version"`
+	Path     string   `json:"path"`
+	Trees    []string `json:"trees,omitempty"` // directories of that machine that it needs
+}
+
+// Rejected looked like a runtime or a toolchain and can't be used.
+type Rejected struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
 }
 
 // Driver is what makes instances.

@@ -4,20 +4,23 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"nimbus/internal/config"
 	"nimbus/internal/driver"
 	"nimbus/internal/driver/sandbox"
 	"nimbus/internal/obs"
+	embedded "nimbus/internal/program"
 	"nimbus/internal/runtime"
 )
 
 // diagnosis is what `nimbus doctor` prints.
 type diagnosis struct {
-	Healthy  bool              `json:"healthy"`
-	Drivers  []driverDiagnosis `json:"drivers"`
-	Runtimes []runtimeFound    `json:"runtimes"`
-	Rejected []runtimeRejected `json:"rejected_runtimes,omitempty"`
+	Healthy    bool              `json:"healthy"`
+	Drivers    []driverDiagnosis `json:"drivers"`
+	Runtimes   []runtimeFound    `json:"runtimes"`
+	Toolchains []toolchainFound  `json:"toolchains,omitempty"`
+	Rejected   []runtimeRejected `json:"rejected_runtimes,omitempty"`
 }
 
 type driverDiagnosis struct {
@@ -34,9 +37,18 @@ type featureDiagnosis struct {
 }
 
 type runtimeFound struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Path    string `json:"path"`
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	Path    string   `json:"path"`
+	Aliases []string `json:"aliases,omitempty"`
+	Trees   []string `json:"trees,omitempty"` // what instances see for it of this machine, beside the system's
+}
+
+type toolchainFound struct {
+	Language string   `json:"language"`
+	Version  string   `json:"version"`
+	Path     string   `json:"path"`
+	Trees    []string `json:"trees,omitempty"`
 }
 
 type runtimeRejected struct {
@@ -54,15 +66,19 @@ func runDoctor(ctx context.Context, c *cli, sources config.Sources) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(scratch) }() // empty, and in the temporary directory
-	sb, err := sandbox.New(sandbox.Config{Dir: scratch, Owner: fmt.Sprintf("doctor-%d", os.Getpid()),
+	defer func() { _ = os.RemoveAll(scratch) }() // in the temporary directory
+	programs, err := embedded.Unpack(scratch)
+	if err != nil {
+		programs = embedded.Set{} // the runtimes that need them are reported as rejected
+	}
+	sb, err := sandbox.New(sandbox.Config{Dir: scratch, Owner: fmt.Sprintf("doctor-%d", os.Getpid()), Agent: programs.Agent,
 		AllowMissingLimits: cfg.Driver.Sandbox.AllowMissingLimits, Log: obs.NewLogger(c.err, cfg.Log.Level, cfg.Log.Format)})
 	if err != nil {
 		return err
 	}
 	var d diagnosis
 	err = c.progress(ctx, "probing this machine", func(ctx context.Context) error {
-		d, err = diagnose(ctx, sb)
+		d, err = diagnose(ctx, programs, sb)
 		return err
 	})
 	if err != nil {
@@ -77,14 +93,25 @@ func runDoctor(ctx context.Context, c *cli, sources config.Sources) error {
 	return nil
 }
 
-func diagnose(ctx context.Context, drivers ...driver.Driver) (diagnosis, error) {
-	found, err := runtime.Discover(ctx, runtime.Config{}.WithDefaults())
+func diagnose(ctx context.Context, programs embedded.Set, drivers ...driver.Driver) (diagnosis, error) {
+	found, err := runtime.Discover(ctx, runtime.Config{Programs: programs, Version: buildVersion()})
 	if err != nil {
 		return diagnosis{}, err
 	}
 	var d diagnosis
 	for _, rt := range found.List() {
-		d.Runtimes = append(d.Runtimes, runtimeFound{Name: rt.Name, Version: rt.Version, Path: rt.Path})
+		path := rt.Path
+		if path == programs.Agent || path == programs.Wasm {
+			path = "part of nimbus" // unpacked for this run only
+		}
+		d.Runtimes = append(d.Runtimes, runtimeFound{
+			Name: rt.Name, Version: rt.Version, Path: path, Aliases: rt.Aliases, Trees: rt.Trees,
+		})
+	}
+	for _, t := range found.Toolchains() {
+		d.Toolchains = append(d.Toolchains, toolchainFound{
+			Language: string(t.Language), Version: t.Version, Path: t.Path, Trees: t.Trees,
+		})
 	}
 	for _, r := range found.Rejected() {
 		d.Rejected = append(d.Rejected, runtimeRejected{Path: r.Path, Reason: r.Reason})
@@ -111,14 +138,17 @@ func (d diagnosis) rows(t *table) {
 		}
 	}
 	t.gap()
-	t.row("RUNTIME", "VERSION", "PATH", "WHY NOT")
+	t.row("RUNTIME", "VERSION", "PATH", "NEEDS", "WHY NOT")
 	for _, rt := range d.Runtimes {
-		t.row(rt.Name, rt.Version, rt.Path, "")
+		t.row(rt.Name, rt.Version, rt.Path, strings.Join(rt.Trees, " "), "")
+	}
+	for _, c := range d.Toolchains {
+		t.row(c.Language+" toolchain", c.Version, c.Path, strings.Join(c.Trees, " "), "")
 	}
 	for _, r := range d.Rejected {
-		t.row("", "", r.Path, r.Reason)
+		t.row("", "", r.Path, "", r.Reason)
 	}
 	if len(d.Runtimes) == 0 {
-		t.row("none", "", "", "no interpreter was found; on Debian and Ubuntu: apt-get install python3")
+		t.row("none", "", "", "", "no interpreter was found; on Debian and Ubuntu: apt-get install python3")
 	}
 }

@@ -36,9 +36,19 @@ func newRuntimeCommand(c *cli) *cobra.Command {
 }
 
 func runtimeRows(t *table, found *client.Runtimes) {
-	t.row("RUNTIME", "LANGUAGE", "VERSION", "HANDLER", "ALIASES")
+	t.row("RUNTIME", "LANGUAGE", "VERSION", "HANDLER", "ALIASES", "PATH", "NEEDS")
 	for _, r := range found.Items {
-		t.row(r.Name, r.Language, r.Version, r.DefaultHandler, strings.Join(r.Aliases, ","))
+		t.row(r.Name, r.Language, r.Version, r.DefaultHandler, strings.Join(r.Aliases, ","), r.Path, strings.Join(r.Trees, " "))
+	}
+	t.gap()
+	t.row("TOOLCHAIN", "VERSION", "PATH", "NEEDS")
+	for _, c := range found.Toolchains {
+		t.row(c.Language, c.Version, c.Path, strings.Join(c.Trees, " "))
+	}
+	t.gap()
+	t.row("NOT USED", "WHY NOT")
+	for _, r := range found.Rejected {
+		t.row(r.Path, r.Reason)
 	}
 	t.gap()
 	t.row("DRIVER", "HEALTHY", "WHY NOT")

@@ -78,6 +78,8 @@ type Logs interface {
 // Runtimes knows the languages of this machine.
 type Runtimes interface {
 	List() []runtime.Runtime
+	Toolchains() []runtime.Toolchain
+	Rejected() []runtime.Rejected
 }
 
 // Driver reports what it can do.

@@ -104,7 +104,7 @@ func TestClientUnderstands(t *testing.T) {
 	}
 	found, err := c.Runtimes(ctx)
 	no(err)
-	if len(found.Items) != 1 {
+	if len(found.Items) != 2 || len(found.Items[1].Trees) != 1 || len(found.Toolchains) != 1 || len(found.Rejected) != 1 {
 		t.Errorf("runtimes %+v", found)
 	}
 	var backup strings.Builder

@@ -219,7 +219,16 @@ type runtimes struct{}
 
 func (runtimes) List() []runtime.Runtime {
 	return []runtime.Runtime{{Name: "python3.11", Language: runtime.Python, Version: "3.11.2", Path: "/usr/bin/python3.11",
-		DefaultHandler: "handler.handle", Aliases: []string{"python3"}}}
+		DefaultHandler: "handler.handle", Aliases: []string{"python3"}}, {Name: "nodejs22", Language: runtime.Node, Version: "22.1.0",
+		Path: "/opt/node/bin/node", Trees: []string{"/opt/node/bin"}, DefaultHandler: "handler.handle"}}
+}
+
+func (runtimes) Toolchains() []runtime.Toolchain {
+	return []runtime.Toolchain{{Language: runtime.Go, Version: "1.26.8", Path: "/opt/go/bin/go", Trees: []string{"/opt/go"}}}
+}
+
+func (runtimes) Rejected() []runtime.Rejected {
+	return []runtime.Rejected{{Path: "/usr/bin/python3.6", Reason: "3.6.9 is too old; 3.8 or later is needed"}}
 }
 
 type sandbox struct{}
