@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 )
-
-// tailSize is how much of what a command has printed to stderr is kept, to say why it has failed.
-const tailSize = 4 << 10
 
 // command is the contract of a WASI command.
 type command struct{}
@@ -36,15 +32,14 @@ type process struct {
 
 	stdout bytes.Buffer
 	stderr io.Writer
-	tail   []byte
 
 	ended chan struct{} // closed when it has returned
 	err   error         // with what; valid then
 }
 
 func (command) instantiate(ctx context.Context, f *Function) (caller, error) {
-	p := &process{bound: f.settings.MaxResponse, stderr: f.settings.Stderr, opened: make(chan struct{}), ended: make(chan struct{})}
-	module, err := f.instantiate(ctx, streams{stdin: input{p}, stdout: output{p}, stderr: log{p}})
+	p := &process{bound: f.settings.MaxResponse, stderr: &f.words, opened: make(chan struct{}), ended: make(chan struct{})}
+	module, err := f.instantiate(ctx, streams{stdin: input{p}, stdout: output{p}, stderr: log{p}, wait: p.wait})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +63,7 @@ func (p *process) call(_ context.Context, event []byte) ([]byte, error) {
 	case p.err == nil, errors.As(p.err, &exit) && exit.ExitCode() == 0:
 		return p.stdout.Bytes(), nil
 	case exit != nil:
-		return nil, &exitError{status: int32(exit.ExitCode()), stderr: string(p.tail)}
+		return nil, &exitError{status: int32(exit.ExitCode())}
 	case errors.Is(p.err, errTooLarge):
 		return nil, tooLarge(int64(p.stdout.Len()), p.bound)
 	}
@@ -120,22 +115,5 @@ func (o output) Write(p []byte) (int, error) {
 // Write implements io.Writer.
 func (l log) Write(p []byte) (int, error) {
 	l.of.wait()
-	kept := append(l.of.tail, p[max(0, len(p)-tailSize):]...)
-	l.of.tail = kept[max(0, len(kept)-tailSize):]
 	return l.of.stderr.Write(p)
-}
-
-// reason finds the line of what a program has printed that says best why it ended.
-func reason(stderr string) string {
-	last := ""
-	for line := range strings.Lines(stderr) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			return line
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	return last
 }

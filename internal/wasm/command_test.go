@@ -13,7 +13,8 @@ func TestCommandAnswers(t *testing.T) {
 	w.wantResult(t, `{"a": [1]}`, `{"a": [1]}`)
 	w.wantResult(t, `"exit 0"`, `{"done":true}`)
 	w.wantResult(t, `"args"`, `["greeter"]`)
-	w.wantResult(t, `"env"`, `"A=1;B=2;"`)
+	w.wantResult(t, `"env"`, "\"A=1;B=2;HOME=/tmp;LANG=C.UTF-8;NIMBUS_CODE_DIR="+w.code+";NIMBUS_CONTEXT_FILE=/run/nimbus/context.json;NIMBUS_FUNCTION_ID=;"+
+		"NIMBUS_FUNCTION_MEMORY_SIZE=128;NIMBUS_FUNCTION_NAME=greeter;NIMBUS_FUNCTION_VERSION=;NIMBUS_HANDLER=handler.wasm;NIMBUS_NAMESPACE=;TMPDIR=/tmp;\"")
 	w.wantResult(t, `"log"`, `1`)
 	if got := w.printed(); got != "to the log\n" {
 		t.Errorf("printed %q", got)

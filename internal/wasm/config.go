@@ -16,19 +16,21 @@ import (
 type streams struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	wait           func() // for a call, by what runs ahead of one
 }
 
-// config is what every instance of a function is made with, except for its streams.
-func config(s Settings, files bool) wazero.ModuleConfig {
+// configure makes what every instance of the function gets, except for its streams.
+func (f *Function) configure() wazero.ModuleConfig {
+	s := f.settings
 	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs(s.Name).
 		WithSysWalltime().WithSysNanotime().WithSysNanosleep().WithRandSource(rand.Reader)
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		c = c.WithEnv(name, s.Env[name])
 	}
-	if !files {
+	if !f.module.files {
 		return c
 	}
-	shown := wazero.NewFSConfig()
+	shown := wazero.NewFSConfig().WithFSMount(contextFS{f}, contextDir)
 	if s.CodeDir != "" {
 		shown = shown.WithReadOnlyDirMount(s.CodeDir, s.CodeDir)
 	}
@@ -40,6 +42,7 @@ func config(s Settings, files bool) wazero.ModuleConfig {
 
 // instantiate makes an instance of the function's module, of which nothing but a start section has run.
 func (f *Function) instantiate(ctx context.Context, s streams) (api.Module, error) {
+	f.wait = s.wait
 	c := f.config.WithStdout(s.stdout).WithStderr(s.stderr)
 	if s.stdin != nil {
 		c = c.WithStdin(s.stdin)

@@ -37,10 +37,7 @@ func tooLarge(size, bound int64) *Failure {
 }
 
 // exitError says that the program ended with a status other than 0.
-type exitError struct {
-	status int32
-	stderr string // the end of what it has printed
-}
+type exitError struct{ status int32 }
 
 // Error implements error.
 func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
@@ -69,7 +66,7 @@ func (f *Function) explain(err error) *Failure {
 	case errors.As(err, &failure):
 		return failure
 	case errors.As(err, &exit):
-		return exit.failure()
+		return f.exited(exit)
 	}
 	failure = &Failure{Type: "Wasm.Trap"}
 	pointer, null, closed, abort := (*pointerError)(nil), (*nullError)(nil), (*sys.ExitError)(nil), (*aborted)(nil)
@@ -79,7 +76,7 @@ func (f *Function) explain(err error) *Failure {
 	case errors.As(err, &null), errors.As(err, &pointer):
 		failure.Type, failure.Message = "Wasm.InvalidPointer", err.Error()
 	case errors.As(err, &closed):
-		return (&exitError{status: int32(closed.ExitCode())}).failure()
+		return f.exited(&exitError{status: int32(closed.ExitCode())})
 	case errors.As(err, &abort):
 		failure.Type, failure.Message, failure.Stack = "Wasm.Abort", abort.message, stackOf(err)
 		if abort.at != "" {
@@ -91,6 +88,9 @@ func (f *Function) explain(err error) *Failure {
 		if len(failure.Stack) > 0 {
 			failure.Message += " in " + failure.Stack[0]
 		}
+		if said := f.words.panicked; said != "" {
+			failure.Message += ": " + said
+		}
 	}
 	if f.memory.refused {
 		failure.Message += fmt.Sprintf("; before that, its memory was not given more than the %d MB it may have", f.memory.limit>>20)
@@ -98,12 +98,12 @@ func (f *Function) explain(err error) *Failure {
 	return failure
 }
 
-func (e *exitError) failure() *Failure {
-	f := &Failure{Type: "Runtime.ExitError", Message: e.Error()}
-	if why := reason(e.stderr); why != "" {
-		f.Message += ": " + why
+func (f *Function) exited(e *exitError) *Failure {
+	failure := &Failure{Type: "Runtime.ExitError", Message: e.Error()}
+	if why := f.words.reason(); why != "" {
+		failure.Message += ": " + why
 	}
-	return f
+	return failure
 }
 
 // The parts of a trap's text. wazero says what went wrong and where in one error, whose cause it doesn't export.

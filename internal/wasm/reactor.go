@@ -20,7 +20,7 @@ type reactorInstance struct {
 }
 
 func (r reactor) instantiate(ctx context.Context, f *Function) (caller, error) {
-	module, err := f.instantiate(ctx, streams{stdout: f.settings.Stdout, stderr: f.settings.Stderr})
+	module, err := f.instantiate(ctx, streams{stdout: f.settings.Stdout, stderr: &f.words, wait: func() {}})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@
 // waits: a reactor initialised, a command at its first read of stdin or write.
 //
 // Modules may import WASI preview 1 (arguments, environment, clocks, randomness, /var/function to read, /tmp to
-// write; no sockets) and what AssemblyScript's compiler asks for: env.abort, env.trace and env.seed.
+// write, the call's context to read; no sockets) and what AssemblyScript's compiler asks for: env.abort, env.trace and env.seed.
 package wasm
 
 import (
@@ -24,6 +24,8 @@ import (
 	"io"
 
 	"github.com/tetratelabs/wazero"
+
+	"nimbus/internal/wire"
 )
 
 // Settings are what a function's instances have.
@@ -32,6 +34,7 @@ type Settings struct {
 	Env         map[string]string // its environment
 	CodeDir     string            // shown read-only at the same path; "" = not at all
 	TmpDir      string            // shown at the same path; "" = not at all
+	Context     Context           // of the function's calls
 	Memory      int64             // bytes of linear memory, at most
 	MaxResponse int64             // bytes of a result; 0 = unbounded
 	Stdout      io.Writer         // what is printed beside the result
@@ -46,8 +49,11 @@ type Function struct {
 	settings Settings
 	config   wazero.ModuleConfig
 	memory   *linear
+	words    lastWords
 	next     caller
-	renewal  error // why there is no next
+	renewal  error         // why there is no next
+	called   wire.ExecMeta // what is known of the call under way
+	wait     func()        // until there is one
 }
 
 // caller is an instance of a module that serves one call.
@@ -65,7 +71,8 @@ func (e *Engine) NewFunction(ctx context.Context, module *Module, settings Setti
 		return nil, err
 	}
 	f := &Function{engine: e, module: module, settings: settings,
-		config: config(settings, module.files), memory: memory}
+		memory: memory, words: lastWords{to: settings.Stderr}}
+	f.config = f.configure()
 	if least := uint64(module.minPages) * pageSize; least > memory.limit {
 		return nil, errors.Join(&Failure{Type: "Wasm.InvalidModule", Message: fmt.Sprintf(
 			"the module starts with %d MB of memory, and the function may have %d MB; raise memory_mb", least>>20, memory.limit>>20)},
@@ -79,7 +86,7 @@ func (e *Engine) NewFunction(ctx context.Context, module *Module, settings Setti
 }
 
 // Call runs one event; its error is a *Failure. out is appended to and returned: results stay with the caller.
-func (f *Function) Call(ctx context.Context, event, out []byte) ([]byte, error) {
+func (f *Function) Call(ctx context.Context, meta wire.ExecMeta, event, out []byte) ([]byte, error) {
 	f.Renew(ctx)
 	if f.renewal != nil {
 		err := f.renewal
@@ -87,8 +94,11 @@ func (f *Function) Call(ctx context.Context, event, out []byte) ([]byte, error) 
 		return nil, err
 	}
 	next := f.next
-	f.next = nil
-	defer next.close(ctx)
+	f.next, f.called = nil, meta
+	defer func() {
+		next.close(ctx)
+		f.called = wire.ExecMeta{}
+	}()
 	result, err := next.call(ctx, event)
 	if err != nil {
 		return nil, f.explain(err)
@@ -108,6 +118,7 @@ func (f *Function) Renew(ctx context.Context) {
 	// What a start function grew has been given back already, where it failed.
 	f.memory.Free()
 	f.memory.refused = false
+	f.words.forget()
 	next, err := f.module.contract.instantiate(ctx, f)
 	if err != nil {
 		f.renewal = f.explain(err)

@@ -72,7 +72,7 @@ func (w *Worker) init(ctx context.Context, msg wire.InitMsg) error {
 		return err
 	}
 	w.function, err = w.engine.NewFunction(ctx, module, Settings{
-		Name: msg.FunctionName, Env: msg.Env, CodeDir: msg.CodeDir, TmpDir: w.cfg.TmpDir, Memory: share(msg.MemoryMB<<20, len(binary)),
+		Name: msg.FunctionName, Env: environment(&msg), Context: contextOf(&msg), CodeDir: msg.CodeDir, TmpDir: w.cfg.TmpDir, Memory: share(msg.MemoryMB<<20, len(binary)),
 		MaxResponse: msg.MaxResponse, Stdout: w.cfg.Stdout, Stderr: w.cfg.Stderr,
 	})
 	return err
@@ -100,7 +100,7 @@ func (w *Worker) load(ctx context.Context, binary []byte, compiled string) (*Mod
 // Exec implements wire.Handler.
 func (w *Worker) Exec(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte) {
 	w.renewing.Wait()
-	result, err := w.function.Call(ctx, call.Event, w.result[:0])
+	result, err := w.function.Call(ctx, call.Meta, call.Event, w.result[:0])
 	// It runs when this call has been answered: there is one processor for Go's code.
 	w.renewing.Go(func() { w.function.Renew(context.WithoutCancel(ctx)) })
 	if failure := (*Failure)(nil); errors.As(err, &failure) {

@@ -25,7 +25,8 @@ const patience = 20 * time.Second
 // worker is one that serves the agent protocol, in this process.
 type worker struct {
 	conn *wire.Conn
-	code string
+	code string // the package
+	tmp  string
 
 	mu     sync.Mutex
 	output bytes.Buffer // stdout and stderr
@@ -78,8 +79,8 @@ func socketPair(t testing.TB) (ours, theirs net.Conn) {
 
 func blank(t testing.TB) *worker {
 	t.Helper()
-	w := &worker{code: t.TempDir()}
-	handler, err := wasm.NewWorker(t.Context(), wasm.WorkerConfig{Stdout: w, Stderr: w, TmpDir: t.TempDir()})
+	w := &worker{code: t.TempDir(), tmp: t.TempDir()}
+	handler, err := wasm.NewWorker(t.Context(), wasm.WorkerConfig{Stdout: w, Stderr: w, TmpDir: w.tmp})
 	if err != nil {
 		t.Fatal(err)
 	}
