@@ -70,6 +70,8 @@ func (d *dataDirectory) Close() error { return d.lock.Close() }
 func (d *dataDirectory) storeDir() string   { return filepath.Join(d.path, "store") }
 func (d *dataDirectory) blobDir() string    { return filepath.Join(d.path, "blobs") }
 func (d *dataDirectory) cacheDir() string   { return filepath.Join(d.path, "cache", "packages") }
+func (d *dataDirectory) buildDir() string   { return filepath.Join(d.path, "cache", "build") }
+func (d *dataDirectory) programDir() string { return filepath.Join(d.path, "cache", "programs") }
 func (d *dataDirectory) logDir() string     { return filepath.Join(d.path, "logs") }
 func (d *dataDirectory) scratchDir() string { return filepath.Join(d.path, "run") }
 

@@ -28,6 +28,7 @@ import (
 	"nimbus/internal/obs"
 	"nimbus/internal/pool"
 	"nimbus/internal/problem"
+	embedded "nimbus/internal/program"
 	"nimbus/internal/runtime"
 	"nimbus/internal/store/sqlite"
 	"nimbus/internal/transport"
@@ -36,9 +37,11 @@ import (
 // program is a server on an open data directory, wired from its parts. It runs once; after a restore
 // another one is made.
 type program struct {
-	cfg      config.Config
+	cfg      config.Config // as it was at the start
+	settings *liveSettings
 	data     *dataDirectory
 	log      *slog.Logger
+	programs embedded.Set
 	runtimes *runtime.Set
 	driver   driver.Driver
 	store    *sqlite.Store
@@ -57,16 +60,21 @@ type program struct {
 }
 
 // newProgram opens the stores and wires everything. Nothing runs before run. Close it when done.
-func newProgram(ctx context.Context, cfg config.Config, data *dataDirectory, log *slog.Logger) (_ *program, err error) {
-	p := &program{cfg: cfg, data: data, log: log, metrics: obs.NewMetrics(), started: time.Now(),
+func newProgram(ctx context.Context, settings *liveSettings, data *dataDirectory, log *slog.Logger) (_ *program, err error) {
+	cfg := settings.config()
+	p := &program{cfg: cfg, settings: settings, data: data, log: log, metrics: obs.NewMetrics(), started: time.Now(),
 		stopping: make(chan struct{}), restored: make(chan struct{}, 1)}
-	if p.runtimes, err = runtime.Discover(ctx, runtime.Config{}.WithDefaults()); err != nil {
+	if p.programs, err = embedded.Unpack(data.programDir()); err != nil {
+		// What needs them is not among the runtimes then, and doctor says why.
+		log.Warn("only interpreted functions can run", "error", err)
+	}
+	if p.runtimes, err = runtime.Discover(ctx, runtime.Config{Programs: p.programs, Version: buildVersion()}); err != nil {
 		return nil, fmt.Errorf("look for runtimes: %w", err)
 	}
-	if err := p.checkRuntimes(); err != nil {
+	if err := checkStocks(cfg.Pool, p.runtimes); err != nil {
 		return nil, err
 	}
-	sandboxes, err := newSandbox(cfg, data, log)
+	sandboxes, err := newSandbox(cfg, data, p.programs, log)
 	if err != nil {
 		return nil, err
 	}
@@ -96,12 +104,12 @@ func warnMissing(log *slog.Logger, name string, report driver.Report) {
 	}
 }
 
-func newSandbox(cfg config.Config, data *dataDirectory, log *slog.Logger) (driver.Driver, error) {
+func newSandbox(cfg config.Config, data *dataDirectory, programs embedded.Set, log *slog.Logger) (driver.Driver, error) {
 	owner, err := data.owner()
 	if err != nil {
 		return nil, err
 	}
-	return sandbox.New(sandbox.Config{Dir: data.scratchDir(), Owner: owner, Log: log,
+	return sandbox.New(sandbox.Config{Dir: data.scratchDir(), Owner: owner, Agent: programs.Agent, Log: log,
 		AllowMissingLimits: cfg.Driver.Sandbox.AllowMissingLimits})
 }
 
@@ -123,19 +131,25 @@ func (p *program) wire() error {
 	if err != nil {
 		return fmt.Errorf("set up packages: %w", err)
 	}
+	compiler, err := build.NewCompiler(builder, p.driver, p.runtimes, build.CompilerConfig{
+		Dir: p.data.buildDir(), Programs: p.programs, Log: p.log})
+	if err != nil {
+		return fmt.Errorf("set up the compiler: %w", err)
+	}
 	if p.logs, err = obs.OpenLogStore(p.data.logDir(), p.logConfig(), p.log, p.metrics); err != nil {
 		return fmt.Errorf("open the functions' logs: %w", err)
 	}
 	if p.pool, err = pool.New(pool.Deps{Drivers: []driver.Driver{p.driver}, Packages: cache, Logs: p.logs,
-		Metrics: p.metrics, Log: p.log}, p.poolConfig()); err != nil {
+		Metrics: p.metrics, Log: p.log}, poolConfig(p.cfg, p.runtimes)); err != nil {
 		return fmt.Errorf("set up the pool: %w", err)
 	}
 	p.invokes = invoke.New(invoke.Deps{Functions: control, Catalog: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),
 		Logs: p.logs, Metrics: p.metrics, Log: p.log},
 		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records})
-	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: &build.Compiler{}, Runtimes: p.runtimes,
+	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: compiler, Runtimes: p.runtimes,
 		Drivers: map[string]function.Prober{p.driver.Name(): p.driver}, Routes: p.invokes, Logs: p.logs},
-		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions, Log: p.log})
+		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions,
+			Defaults: functionDefaults(p.cfg, p.runtimes), Log: p.log})
 	p.keys = auth.New(control, auth.Config{})
 	archive := backup.New(recordedStore{p.store, p.invokes}, control, blobs, backup.Config{DataDir: p.data.path, Version: buildVersion(), Log: p.log,
 		RestoreStores: sqlite.Restore, OpenBlobs: func(path string) (blob.Store, error) { return dir.Open(path) },
@@ -164,7 +178,7 @@ func (p *program) wireHTTP(archive api.Archive) {
 	identity := p.identity()
 	control := api.New(api.Services{
 		Functions: p.funcs, Invoker: p.invokes, Invocations: p.invokes, Keys: p.keys, Logs: p.logs,
-		Runtimes: p.runtimes, Drivers: []api.Driver{p.driver}, Archive: archive,
+		Runtimes: p.runtimes, Drivers: []api.Driver{p.driver}, Archive: archive, Pool: p.pool, Settings: p.settings,
 		Metrics: p.metrics.Handler(), Ready: p.ready,
 	}, identity, problems, api.Config{Version: buildVersion(), Limits: p.cfg.Limits, Stopping: p.stopping, StartedAt: p.started})
 	data := gateway.New(p.invokes, identity, problems, gateway.Config{EventLimit: p.cfg.Limits.Event})
@@ -208,7 +222,7 @@ func (p *program) checkInstances(stats pool.Stats) error {
 			}
 		}
 	}
-	wanted := slices.ContainsFunc(p.poolConfig().Runtimes, func(rt pool.RuntimeConfig) bool { return rt.TargetWarm > 0 })
+	wanted := slices.ContainsFunc(stats.Stocks, func(s pool.StockStats) bool { return s.Blanks > 0 })
 	switch {
 	case failing:
 		return nimbus.Errorf(nimbus.CodeUnavailable, "no instance can be started; the server's log says why")

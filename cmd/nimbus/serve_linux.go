@@ -21,7 +21,7 @@ func runServe(ctx context.Context, c *cli, sources config.Sources) error {
 	if err != nil {
 		return err
 	}
-	err = serve(ctx, c, cfg)
+	err = serve(ctx, c, newLiveSettings(cfg, sources))
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // it was told to stop before it was up
 	}
@@ -30,8 +30,10 @@ func runServe(ctx context.Context, c *cli, sources config.Sources) error {
 
 // serve runs the server until ctx ends. After a restore it goes on with what was restored, behind the same
 // front, so that callers wait instead of being refused.
-func serve(ctx context.Context, c *cli, cfg config.Config) error {
-	log := obs.NewLogger(c.err, cfg.Log.Level, cfg.Log.Format)
+func serve(ctx context.Context, c *cli, settings *liveSettings) error {
+	cfg := settings.config()
+	log := obs.NewLogger(c.err, settings.level, cfg.Log.Format)
+	defer settings.listen()()
 	data, err := openDataDir(cfg.DataDir)
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func serve(ctx context.Context, c *cli, cfg config.Config) error {
 		if err := data.applyRestore(log); err != nil {
 			return err
 		}
-		p, err := newProgram(ctx, cfg, data, log)
+		p, err := newProgram(ctx, settings, data, log)
 		if err != nil {
 			return err
 		}
@@ -96,9 +98,10 @@ func (p *program) run(ctx context.Context, c *cli, f *front) (err error) {
 	parts.start(ctx, "function logs", p.logs.Run)
 	parts.start(ctx, "invocations", p.invokes.Run)
 	parts.start(ctx, "calls", p.awaitCalls)
-	parts.start(ctx, "garbage collection", p.funcs.Run)
+	parts.start(ctx, "builds and garbage collection", p.funcs.Run)
 	parts.start(ctx, p.driver.Name()+" driver", p.driver.Run)
 	parts.start(ctx, "pool", p.pool.Run)
+	parts.start(ctx, "settings", func(ctx context.Context) error { return p.settings.run(ctx, p) })
 
 	f.gate.open(p.handler)
 	err = p.supervise(ctx, c, parts, f)
