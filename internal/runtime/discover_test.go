@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"nimbus"
 	"nimbus/internal/program"
 	"nimbus/internal/runtime"
@@ -156,5 +158,30 @@ func TestResolve(t *testing.T) {
 	if _, err := runtime.NewSet().Default(runtime.Python); nimbus.CodeOf(err) != nimbus.CodeInvalid ||
 		!strings.Contains(err.Error(), "install python3") {
 		t.Errorf("an empty set's default: %v", err)
+	}
+}
+
+func TestDiscoverBringsItsOwn(t *testing.T) {
+	t.Parallel()
+	set := discover(t, "/nonexistent")
+	want := []runtime.Runtime{
+		{Name: "go1", Language: runtime.Go, Version: "1", Path: "/programs/nimbus-agent", DefaultHandler: "main", Aliases: []string{"go"}},
+		{Name: "wasm", Language: runtime.Wasm, Version: "v1.2.3", Path: "/programs/nimbus-wasm", DefaultHandler: "handler.wasm"},
+		{Name: "custom", Language: runtime.Custom, Version: "v1.2.3", Path: "/programs/nimbus-agent", DefaultHandler: "bootstrap"},
+	}
+	if diff := cmp.Diff(want, set.List()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	cfg := config("/nonexistent")
+	cfg.Programs = program.Set{}
+	set, err := runtime.Discover(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rejected := set.Rejected()
+	if len(set.List()) != 0 || len(rejected) != 2 || rejected[0].Path != "nimbus-agent" || rejected[1].Path != "nimbus-wasm" ||
+		!strings.Contains(rejected[0].Reason, "what runs go and custom") {
+		t.Errorf("got %+v and rejected %+v", set.List(), rejected)
 	}
 }
