@@ -23,6 +23,7 @@ import (
 	"nimbus/internal/driver"
 	"nimbus/internal/function"
 	"nimbus/internal/invoke"
+	"nimbus/internal/invoke/why"
 	"nimbus/internal/obs"
 	"nimbus/internal/problem"
 	"nimbus/internal/runtime"
@@ -59,6 +60,7 @@ type Invoker interface {
 type Invocations interface {
 	Get(ctx context.Context, p nimbus.Principal, id nimbus.ID) (*nimbus.Invocation, error)
 	List(ctx context.Context, p nimbus.Principal, q invoke.Query) (nimbus.List[nimbus.Invocation], error)
+	Why(ctx context.Context, p nimbus.Principal, id nimbus.ID) (*nimbus.Invocation, why.Report, error)
 }
 
 // Keys manages API keys.

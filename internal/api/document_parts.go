@@ -40,6 +40,7 @@ type resultJSON struct {
 	InitMS       millis   `json:"init_ms" doc:"0 on a warm start."`
 	BilledTimeMS millis   `json:"billed_time_ms"`
 	MemoryUsedMB *float64 `json:"memory_used_mb" doc:"The peak of the call; of its instance where X-Nimbus-Memory-Scope says so; null when not known."`
+	CPUMS        *millis  `json:"cpu_ms" doc:"CPU of all the function's processes during the call; null when not known."`
 	Version      int64    `json:"version"`
 	AliasUsed    *string  `json:"alias_used"`
 	Logs         []string `json:"logs,omitempty" doc:"When they were asked for."`

@@ -90,7 +90,8 @@ func testInvocation() *nimbus.Invocation {
 		Error: "no", ErrorType: "ValueError", ColdStart: true, InstanceID: "i-1",
 		CreatedAt: moment, StartedAt: moment.Add(time.Millisecond), CompletedAt: moment.Add(5 * time.Millisecond),
 		Duration: 3250 * time.Microsecond, Billed: 4 * time.Millisecond,
-		Memory: nimbus.MemoryUse{Peak: 20*nimbus.MiB + nimbus.MiB/4, Instance: true},
+		Memory: nimbus.MemoryUse{Peak: 20*nimbus.MiB + nimbus.MiB/4, Instance: true}, CPU: 1500 * time.Microsecond,
+		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
 		Phases: nimbus.Phases{Hold: time.Millisecond, Claim: 300 * time.Microsecond, Attach: 200 * time.Microsecond, Init: 700 * time.Microsecond},
 	}
 }

@@ -42,23 +42,38 @@ type invocationJSON struct {
 	BilledTimeMS millis                  `json:"billed_time_ms"`
 	MemoryUsedMB *float64                `json:"memory_used_mb" doc:"Null when it is not known."`
 	MemoryScope  string                  `json:"memory_scope,omitempty" enum:"call,instance" doc:"Whose peak memory_used_mb is."`
-	Phases       *phasesJSON             `json:"phases,omitempty" doc:"Where the time went before the handler ran."`
+	CPUMS        *millis                 `json:"cpu_ms" doc:"CPU of all its processes; null when it is not known."`
+	TraceID      string                  `json:"trace_id,omitempty" doc:"Of the W3C trace it belongs to."`
+	LogTruncated bool                    `json:"log_truncated,omitempty" doc:"It printed more than is kept of one call."`
+	Phases       *phasesJSON             `json:"phases,omitempty" doc:"Where the time went besides the handler."`
 	CreatedAt    time.Time               `json:"created_at"`
 	StartedAt    *time.Time              `json:"started_at,omitempty"`
 	CompletedAt  *time.Time              `json:"completed_at,omitempty"`
 }
 
 type phasesJSON struct {
+	RouteMS  millis `json:"route_ms" doc:"Looking its version up, when that was not remembered."`
+	AdmitMS  millis `json:"admit_ms" doc:"Waiting for a place among max_concurrency."`
 	HoldMS   millis `json:"hold_ms" doc:"Waiting for an instance."`
 	ClaimMS  millis `json:"claim_ms" doc:"Getting a blank instance."`
 	AttachMS millis `json:"attach_ms" doc:"Code and limits in place."`
 	InitMS   millis `json:"init_ms" doc:"The user's module imported."`
+	WriteMS  millis `json:"write_ms" doc:"Writing the answer; 0 when it is not known."`
 }
 
 // millis is a duration in milliseconds, with microsecond decimals.
 type millis float64
 
 func newMillis(d time.Duration) millis { return millis(float64(d.Microseconds()) / 1000) }
+
+// knownMillis is nil for a duration that is not known.
+func knownMillis(d time.Duration) *millis {
+	if d <= 0 {
+		return nil
+	}
+	ms := newMillis(d)
+	return &ms
+}
 
 func newInvocationJSON(v *nimbus.Invocation) invocationJSON {
 	out := invocationJSON{
@@ -67,6 +82,7 @@ func newInvocationJSON(v *nimbus.Invocation) invocationJSON {
 		Input: captured(v.Input), Output: captured(v.Output),
 		Error: v.Error, ErrorType: v.ErrorType, ColdStart: v.ColdStart, VMID: v.InstanceID,
 		DurationMS: newMillis(v.Duration), BilledTimeMS: newMillis(v.Billed), MemoryUsedMB: megabytes(v.Memory.Peak),
+		CPUMS: knownMillis(v.CPU), TraceID: v.TraceID, LogTruncated: v.LogCut,
 		CreatedAt: v.CreatedAt.UTC(), StartedAt: timeOrNil(v.StartedAt), CompletedAt: timeOrNil(v.CompletedAt),
 	}
 	if out.MemoryUsedMB != nil {
@@ -77,6 +93,7 @@ func newInvocationJSON(v *nimbus.Invocation) invocationJSON {
 	}
 	if v.Phases != (nimbus.Phases{}) {
 		out.Phases = &phasesJSON{
+			RouteMS: newMillis(v.Phases.Route), AdmitMS: newMillis(v.Phases.Admit), WriteMS: newMillis(v.Phases.Write),
 			HoldMS: newMillis(v.Phases.Hold), ClaimMS: newMillis(v.Phases.Claim),
 			AttachMS: newMillis(v.Phases.Attach), InitMS: newMillis(v.Phases.Init),
 		}
@@ -101,15 +118,24 @@ func timeOrNil(t time.Time) *time.Time {
 }
 
 func (a *api) getInvocation(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
-	id, err := nimbus.ParseID(r.PathValue("id"))
+	id, err := invocationID(r)
 	if err != nil {
-		return nimbus.WrapError(nimbus.CodeNotFound, err, "the invocation %q was not found", r.PathValue("id"))
+		return err
 	}
 	v, err := a.Invocations.Get(r.Context(), p, id)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, newInvocationJSON(v))
+}
+
+// invocationID is the one that the path names.
+func invocationID(r *http.Request) (nimbus.ID, error) {
+	id, err := nimbus.ParseID(r.PathValue("id"))
+	if err != nil {
+		return id, nimbus.WrapError(nimbus.CodeNotFound, err, "the invocation %q was not found", r.PathValue("id"))
+	}
+	return id, nil
 }
 
 func (a *api) listInvocations(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {

@@ -55,6 +55,7 @@ func (a *api) invoke(w http.ResponseWriter, r *http.Request, p nimbus.Principal)
 	}
 	transport.SetOutcome(w.Header(), res)
 	a.writeResult(w, res)
+	res.Written()
 	return nil
 }
 
@@ -138,6 +139,12 @@ func appendResultTail(b []byte, res *invoke.Result) []byte {
 	b = append(b, `,"memory_used_mb":`...)
 	if mb := megabytes(res.Memory.Peak); mb != nil {
 		b = strconv.AppendFloat(b, *mb, 'f', -1, 64)
+	} else {
+		b = append(b, "null"...)
+	}
+	b = append(b, `,"cpu_ms":`...)
+	if res.CPU > 0 {
+		b = jsontext.AppendMillis(b, res.CPU)
 	} else {
 		b = append(b, "null"...)
 	}

@@ -43,6 +43,7 @@ func (a *api) invokeStreamed(w http.ResponseWriter, r *http.Request, p nimbus.Pr
 	if err := s.send(event{name: "result", data: appendResultTail(appendResultHead(nil, res), res)}); err != nil {
 		a.problems.Abort(r, err)
 	}
+	res.Written()
 	return nil
 }
 

@@ -124,7 +124,7 @@ func TestInvokeStreamed(t *testing.T) {
 	}
 	want := "data: {\"n\":\ndata: 1}\n\n" + "data: \"line\\nbreak\"\n\n" + "data: \"plain\"\n\n" + "data: {\"base64\":\"/w==\"}\n\n" +
 		`event: result` + "\n" + `data: {"request_id":"` + testID(7).String() + `","status_code":500,"error":"later","error_type":"E",` +
-		`"duration_ms":0,"cold_start":true,"init_ms":0,"billed_time_ms":0,"memory_used_mb":null,"version":3,"alias_used":null}` + "\n\n"
+		`"duration_ms":0,"cold_start":true,"init_ms":0,"billed_time_ms":0,"memory_used_mb":null,"cpu_ms":null,"version":3,"alias_used":null}` + "\n\n"
 	if body != want {
 		t.Errorf("got:\n%s\nwant:\n%s", body, want)
 	}

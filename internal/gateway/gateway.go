@@ -121,6 +121,7 @@ func (g *Gateway) call(w http.ResponseWriter, r *http.Request, p nimbus.Principa
 	switch {
 	case s.begun && err == nil && res.StatusCode == http.StatusOK && s.err == nil:
 		transport.SetDuration(w.Header(), res)
+		res.Written()
 		return nil
 	case s.begun:
 		g.problems.Abort(r, err)
@@ -131,6 +132,7 @@ func (g *Gateway) call(w http.ResponseWriter, r *http.Request, p nimbus.Principa
 		return g.refused(w, err)
 	}
 	transport.SetOutcome(w.Header(), res)
+	defer res.Written()
 	if res.StatusCode != http.StatusOK {
 		g.failed(w, res)
 		return nil
