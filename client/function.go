@@ -18,56 +18,65 @@ import (
 
 // Function is a function as the server describes it.
 type Function struct {
-	ID             string            `json:"id"`
-	Name           string            `json:"name"`
-	Namespace      string            `json:"namespace"`
-	Description    string            `json:"description"`
-	Runtime        string            `json:"runtime"`
-	Handler        string            `json:"handler"`
-	Code           string            `json:"code,omitempty"` // when it was given as text
-	CodeHash       string            `json:"code_hash"`
-	MemoryMB       int64             `json:"memory_mb"`
-	TimeoutSec     int64             `json:"timeout_sec"`
-	EnvVars        map[string]string `json:"env_vars"`
-	Status         string            `json:"status"`
-	StatusMessage  string            `json:"status_message"`
-	Version        int64             `json:"version"`
-	Tags           []string          `json:"tags"`
-	MaxConcurrency int               `json:"max_concurrency"`
-	IdleTimeout    string            `json:"idle_timeout"` // a Go duration; 0s = the pool's
-	CPUMilli       int               `json:"cpu_milli"`
-	TmpMB          int64             `json:"tmp_mb"`
-	Driver         string            `json:"driver"`
-	Capture        string            `json:"capture"`
-	EventFormat    string            `json:"event_format"`
-	CreatedAt      time.Time         `json:"created_at"`
-	UpdatedAt      time.Time         `json:"updated_at"`
+	ID                  string            `json:"id"`
+	Name                string            `json:"name"`
+	Namespace           string            `json:"namespace"`
+	Description         string            `json:"description"`
+	Runtime             string            `json:"runtime"`
+	Handler             string            `json:"handler"`
+	Code                string            `json:"code,omitempty"` // when it was given as text
+	CodeHash            string            `json:"code_hash"`
+	Toolchain           string            `json:"toolchain"` // what compiled it; "" = nothing was
+	MemoryMB            int64             `json:"memory_mb"`
+	TimeoutSec          int64             `json:"timeout_sec"`
+	EnvVars             map[string]string `json:"env_vars"`
+	Status              string            `json:"status"`
+	StatusMessage       string            `json:"status_message"` // why it, or its last update, failed; or what is being built
+	Version             int64             `json:"version"`
+	Tags                []string          `json:"tags"`
+	MaxConcurrency      int               `json:"max_concurrency"`
+	InstanceConcurrency int               `json:"instance_concurrency"`
+	MinInstances        int               `json:"min_instances"`
+	IdleTimeout         string            `json:"idle_timeout"` // a Go duration; 0s = the pool's
+	CPUMilli            int               `json:"cpu_milli"`
+	TmpMB               int64             `json:"tmp_mb"`
+	Driver              string            `json:"driver"`
+	Capture             string            `json:"capture"`
+	EventFormat         string            `json:"event_format"`
+	CreatedAt           time.Time         `json:"created_at"`
+	UpdatedAt           time.Time         `json:"updated_at"`
 }
 
 // FunctionInput is what is asked of a new or changed function. Nil is unsaid: the server's default on
 // create, unchanged on update.
 type FunctionInput struct {
-	Name           string             `json:"name,omitempty"` // of a new function
-	Description    *string            `json:"description,omitempty"`
-	Runtime        *string            `json:"runtime,omitempty"`
-	Handler        *string            `json:"handler,omitempty"`
-	Code           *string            `json:"code,omitempty"` // excludes Archive
-	MemoryMB       *int64             `json:"memory_mb,omitempty"`
-	TimeoutSec     *int64             `json:"timeout_sec,omitempty"`
-	EnvVars        *map[string]string `json:"env_vars,omitempty"`
-	Tags           *[]string          `json:"tags,omitempty"`
-	MaxConcurrency *int               `json:"max_concurrency,omitempty"`
-	IdleTimeout    *string            `json:"idle_timeout,omitempty"`
-	CPUMilli       *int               `json:"cpu_milli,omitempty"`
-	TmpMB          *int64             `json:"tmp_mb,omitempty"`
-	Driver         *string            `json:"driver,omitempty"`
-	Capture        *string            `json:"capture,omitempty"`
-	EventFormat    *string            `json:"event_format,omitempty"`
-	Status         *string            `json:"status,omitempty"` // active or inactive; update only
+	Name                string             `json:"name,omitempty"` // of a new function
+	Description         *string            `json:"description,omitempty"`
+	Runtime             *string            `json:"runtime,omitempty"`
+	Handler             *string            `json:"handler,omitempty"`
+	Code                *string            `json:"code,omitempty"`   // excludes Archive and Binary
+	Binary              []byte             `json:"binary,omitempty"` // one file that runs as it is
+	MemoryMB            *int64             `json:"memory_mb,omitempty"`
+	TimeoutSec          *int64             `json:"timeout_sec,omitempty"`
+	EnvVars             *map[string]string `json:"env_vars,omitempty"`
+	Tags                *[]string          `json:"tags,omitempty"`
+	MaxConcurrency      *int               `json:"max_concurrency,omitempty"`
+	InstanceConcurrency *int               `json:"instance_concurrency,omitempty"`
+	MinInstances        *int               `json:"min_instances,omitempty"`
+	IdleTimeout         *string            `json:"idle_timeout,omitempty"`
+	CPUMilli            *int               `json:"cpu_milli,omitempty"`
+	TmpMB               *int64             `json:"tmp_mb,omitempty"`
+	Driver              *string            `json:"driver,omitempty"`
+	Capture             *string            `json:"capture,omitempty"`
+	EventFormat         *string            `json:"event_format,omitempty"`
+	Status              *string            `json:"status,omitempty"` // active or inactive; update only
 
 	// Archive is a zip of the code, of ArchiveSize bytes. It is read once, as the request goes out.
 	Archive     io.Reader `json:"-"`
 	ArchiveSize int64     `json:"-"`
+
+	// Async asks for an answer before code that has to be compiled is built.
+	Async bool `json:"-"`
 }
 
 // List is one page of a list. NextCursor asks for the next; "" = this was the last.
@@ -86,18 +95,32 @@ type FunctionQuery struct {
 	Cursor  string
 }
 
-// CreateFunction makes a function.
+// The statuses of a function.
+const (
+	StatusBuilding = "building" // its first version is being made
+	StatusActive   = "active"
+	StatusFailed   = "failed" // its first version could not be made
+	StatusInactive = "inactive"
+)
+
+// CreateFunction makes a function. Unless in.Async, it returns when code that has to be compiled was built, or
+// could not be: Status and StatusMessage say so.
 func (c *Client) CreateFunction(ctx context.Context, in FunctionInput) (*Function, error) {
 	return c.putFunction(ctx, call{method: http.MethodPost, segments: []string{"functions"}}, in)
 }
 
-// UpdateFunction changes what in gives of the function with the id or name.
+// UpdateFunction changes what in gives of the function with the id or name. It returns as
+// CreateFunction does; when the new version could not be built, the former one serves on.
 func (c *Client) UpdateFunction(ctx context.Context, function string, in FunctionInput) (*Function, error) {
 	return c.putFunction(ctx, call{method: http.MethodPut, segments: []string{"functions", function}}, in)
 }
 
 func (c *Client) putFunction(ctx context.Context, r call, in FunctionInput) (*Function, error) {
 	out := &Function{}
+	r.header = http.Header{}
+	if in.Async {
+		r.header.Set("Prefer", "respond-async")
+	}
 	if in.Archive == nil {
 		return out, c.do(ctx, r, in, out)
 	}
@@ -113,7 +136,7 @@ func (c *Client) putFunction(ctx context.Context, r call, in FunctionInput) (*Fu
 	r.body = io.MultiReader(head, in.Archive, tail)
 	r.contentType = contentType
 	// A server that refuses does so before the archive is sent.
-	r.header = http.Header{"Expect": {"100-continue"}}
+	r.header.Set("Expect", "100-continue")
 	return out, c.do(ctx, r, nil, out)
 }
 

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"nimbus"
 	"nimbus/internal/auth"
 	"nimbus/internal/driver"
@@ -123,14 +125,18 @@ type api struct {
 	identity transport.Identity
 	problems *problem.Writer
 	cfg      Config
-	answers  sync.Pool // *[]byte: answers of invocations are built in them
+	large    *semaphore.Weighted // bodies with a program, held in memory
+	answers  sync.Pool           // *[]byte: answers of invocations are built in them
 	document func() ([]byte, error)
 	page     func() ([]byte, error)
 }
 
+// largeBodies is how many bodies with a program are held in memory at once; the others wait.
+const largeBodies = 2
+
 // New returns the handler of everything that is not a function URL.
 func New(services Services, identity transport.Identity, problems *problem.Writer, cfg Config) http.Handler {
-	a := &api{Services: services, identity: identity, problems: problems, cfg: cfg,
+	a := &api{Services: services, identity: identity, problems: problems, cfg: cfg, large: semaphore.NewWeighted(largeBodies),
 		answers: sync.Pool{New: func() any { return new([]byte) }}}
 	doc := newDocument(cfg.Version)
 	operations := a.operations(doc.Components.Schemas)

@@ -17,6 +17,9 @@ import (
 // jsonLimit bounds a JSON body: code as text, which JSON may escape to several times its size, and settings.
 func jsonLimit(l nimbus.Limits) int64 { return 4*(l.InlineCode+l.Env) + 256*nimbus.KiB }
 
+// binaryLimit bounds one with a program in base64.
+func binaryLimit(l nimbus.Limits) int64 { return jsonLimit(l) + (l.Archive+2)/3*4 }
+
 const (
 	mediaJSON = "application/json"
 	mediaForm = "multipart/form-data"
@@ -146,6 +149,9 @@ func typeText(t reflect.Type) string {
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "base64"
+		}
 		return "an array, each item " + typeText(t.Elem())
 	case reflect.Map:
 		return "an object, each value " + typeText(t.Elem())

@@ -13,14 +13,30 @@ import (
 
 // bodyText describes the two shapes a function comes in.
 const bodyText = "JSON, or multipart/form-data with the same JSON in a part \"function\" (or its fields in parts of their own) " +
-	"and the code, a zip or one source file, in a part \"code\"."
+	"and the code, a zip or one file of source or program, in a part \"code\"."
+
+// buildText says what becomes of code that can't run as it is.
+const buildText = "Code that has to be compiled is built first, and that goes on when the client leaves: the answer comes when it has " +
+	"ended, and status and status_message say what came of it. Until then, or when it fails, the last version serves. "
+
+func preferParam() *huma.Param {
+	return &huma.Param{Name: "Prefer", In: "header", Schema: text(),
+		Description: "respond-async asks for an answer at once when something has to be compiled."}
+}
+
+// withAccepted adds the answer to a client that does not wait for a build.
+func withAccepted(reg huma.Registry, responses map[string]*huma.Response) map[string]*huma.Response {
+	r := jsonAnswer[functionJSON](reg, "The function as it is, while the new version is being built.")
+	responses["202"] = withHeader(r, "Preference-Applied", respondAsync, huma.TypeString)
+	return responses
+}
 
 // functionBody describes them as schemas.
 func functionBody(reg huma.Registry) *huma.RequestBody {
 	input := schemaOf[functionInput](reg)
 	form := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
 		functionPart: input,
-		codePart:     {Type: huma.TypeString, Format: "binary", Description: "A zip, or one source file."},
+		codePart:     {Type: huma.TypeString, Format: "binary", Description: "A zip, or one file: source, or a program."},
 	}}
 	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		mediaJSON: {Schema: input},

@@ -51,8 +51,9 @@ type fakes struct {
 	principal nimbus.Principal
 	restored  []byte
 
-	err     error  // what every use case returns, when set
-	created func() // called while a function is created or changed
+	err     error            // what every use case returns, when set
+	answer  *nimbus.Function // of creating and changing; nil = testFunction
+	created func()           // called while a function is created or changed
 	call    func(ctx context.Context, req *invoke.Request) (*invoke.Result, error)
 	follow  func(ctx context.Context) iter.Seq2[obs.LogLine, error]
 	backup  func(w io.Writer) error
@@ -92,7 +93,7 @@ func testInvocation() *nimbus.Invocation {
 		Duration: 3250 * time.Microsecond, Billed: 4 * time.Millisecond,
 		Memory: nimbus.MemoryUse{Peak: 20*nimbus.MiB + nimbus.MiB/4, Instance: true}, CPU: 1500 * time.Microsecond,
 		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
-		Phases: nimbus.Phases{Hold: time.Millisecond, Claim: 300 * time.Microsecond, Attach: 200 * time.Microsecond, Init: 700 * time.Microsecond},
+		Phases:  nimbus.Phases{Hold: time.Millisecond, Claim: 300 * time.Microsecond, Attach: 200 * time.Microsecond, Init: 700 * time.Microsecond},
 	}
 }
 
@@ -118,6 +119,9 @@ func (f functions) take(p nimbus.Principal, in function.Input) (*nimbus.Function
 			return nil, err
 		}
 		f.archive = data
+	}
+	if f.answer != nil {
+		return f.answer, f.err
 	}
 	return testFunction(), f.err
 }

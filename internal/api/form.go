@@ -29,7 +29,8 @@ const (
 type functionForm struct {
 	parts   *multipart.Form
 	fields  map[string]json.RawMessage
-	archive multipart.File // nil = the code is none or text
+	archive multipart.File // nil = the code is none, text or a program
+	binary  []byte         // nil = it is no program
 }
 
 // close lets go of the form's files. net/http would remove them only for the request it made itself, and
@@ -119,7 +120,7 @@ func (f *functionForm) addText(name string, values []string) error {
 
 // add takes a field, once.
 func (f *functionForm) add(name string, raw json.RawMessage) error {
-	if f.fields[name] != nil || name == codePart && f.archive != nil {
+	if f.fields[name] != nil || name == codePart && (f.archive != nil || f.binary != nil) {
 		return nimbus.Errorf(nimbus.CodeBadRequest, "the form gives %q more than once", name)
 	}
 	f.fields[name] = raw
@@ -147,6 +148,9 @@ func (f *functionForm) readFile(name string, header *multipart.FileHeader, l nim
 		return nil
 	}
 	defer file.Close()
+	if name == codePart && isProgram(file) {
+		return f.readProgram(file, header.Size, l.Archive)
+	}
 	if header.Size > jsonLimit(l) {
 		return transport.TooLarge("the part "+name, jsonLimit(l))
 	}
@@ -158,6 +162,18 @@ func (f *functionForm) readFile(name string, header *multipart.FileHeader, l nim
 		return f.readSettings(text)
 	}
 	return f.addText(name, []string{string(text)})
+}
+
+func (f *functionForm) readProgram(file io.Reader, size, bound int64) error {
+	if size > bound {
+		return transport.TooLarge("a program", bound)
+	}
+	program, err := io.ReadAll(file)
+	if err != nil {
+		return nimbus.WrapError(nimbus.CodeInternal, err, "the upload could not be read back")
+	}
+	f.binary = program
+	return nil
 }
 
 func (f *functionForm) readSettings(text []byte) error {
@@ -181,6 +197,13 @@ func isArchive(header *multipart.FileHeader, file multipart.File) bool {
 		return true
 	}
 	return path.Ext(header.Filename) == ".zip" || header.Header.Get("Content-Type") == "application/zip"
+}
+
+// isProgram tells one, native or WebAssembly, from source.
+func isProgram(file multipart.File) bool {
+	magic := make([]byte, 4)
+	n, err := file.ReadAt(magic, 0)
+	return err == nil && n == len(magic) && (string(magic) == "\x7fELF" || string(magic) == "\x00asm")
 }
 
 // formValue turns a form's text into the JSON of a field: text where a string is wanted, JSON elsewhere. Tags

@@ -24,7 +24,7 @@ func (a *api) createFunction(w http.ResponseWriter, r *http.Request, p nimbus.Pr
 			return err
 		}
 		w.Header().Set("Location", "/api/v1/functions/"+f.ID.String()+"?namespace="+url.QueryEscape(f.Namespace))
-		return a.writeFunction(w, r, p, f, http.StatusCreated)
+		return a.writeFunction(w, r, p, f, accepted(w, f, in, http.StatusCreated))
 	})
 }
 
@@ -52,8 +52,18 @@ func (a *api) updateFunction(w http.ResponseWriter, r *http.Request, p nimbus.Pr
 		if err != nil {
 			return err
 		}
-		return a.writeFunction(w, r, p, f, http.StatusOK)
+		return a.writeFunction(w, r, p, f, accepted(w, f, in, http.StatusOK))
 	})
+}
+
+// accepted returns the status of an answer about a changed function: done, unless its client does not wait for
+// what is being built.
+func accepted(w http.ResponseWriter, f *nimbus.Function, in function.Input, done int) int {
+	if !in.Async || f.Build.IsZero() {
+		return done
+	}
+	w.Header().Set("Preference-Applied", respondAsync)
+	return http.StatusAccepted
 }
 
 // withFunctionInput reads the request's body, JSON or a form, and hands it to use.
@@ -64,11 +74,7 @@ func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused 
 		return err
 	}
 	if media == mediaJSON {
-		settings, err := decodeJSON[functionInput](w, r, jsonLimit(a.cfg.Limits), refused)
-		if err != nil {
-			return err
-		}
-		in, err := settings.useCase()
+		settings, in, err := a.readFunction(w, r, refused)
 		if err != nil {
 			return err
 		}
@@ -87,10 +93,31 @@ func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused 
 	if err != nil {
 		return err
 	}
+	in.Async = prefers(r.Header, respondAsync)
 	if form.archive != nil {
 		in.Archive = form.archive
 	}
+	if form.binary != nil {
+		in.Binary = form.binary
+	}
 	return use(settings, in)
+}
+
+// readFunction reads a JSON body. Few large ones are held in memory at once.
+func (a *api) readFunction(w http.ResponseWriter, r *http.Request, refused map[string]string) (functionInput, function.Input, error) {
+	if r.ContentLength < 0 || r.ContentLength > jsonLimit(a.cfg.Limits) {
+		if err := a.large.Acquire(r.Context(), 1); err != nil {
+			return functionInput{}, function.Input{}, err
+		}
+		defer a.large.Release(1)
+	}
+	settings, err := decodeJSON[functionInput](w, r, binaryLimit(a.cfg.Limits), refused)
+	if err != nil {
+		return settings, function.Input{}, err
+	}
+	in, err := settings.useCase()
+	in.Async = prefers(r.Header, respondAsync)
+	return settings, in, err
 }
 
 func (a *api) getFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
@@ -109,7 +136,7 @@ func (a *api) getFunction(w http.ResponseWriter, r *http.Request, p nimbus.Princ
 func (a *api) writeFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal, f *nimbus.Function, status int) error {
 	out := newFunctionJSON(f)
 	// A key may be allowed to write and not to read; it knows the code already.
-	if f.Version.Package.Inline != "" && p.Can(nimbus.ScopeRead) {
+	if f.Version.Code().Inline != "" && p.Can(nimbus.ScopeRead) {
 		code, err := a.Functions.Code(r.Context(), p, function.Ref{Namespace: f.Namespace, Function: f.ID.String()})
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"mime/multipart"
 	"net/textproto"
@@ -96,12 +97,14 @@ func TestBadFunctionBodies(t *testing.T) {
 		`{"name":"a","idle_timeout":"x"}`: {nimbus.CodeInvalid, "idle_timeout", "duration"},
 		`{"name":"a","name":"b"}`:         {nimbus.CodeInvalid, "name", "more than once"},
 		`{"nam\u0065":"a","name":"a"}`:    {nimbus.CodeInvalid, "name", "more than once"},
+		`{"name":"a","binary":"?"}`:       {nimbus.CodeInvalid, "binary", "must be base64"},
+		`{"name":"a","toolchain":"gcc"}`:  {nimbus.CodeInvalid, "toolchain", "set by Nimbus"},
 		`{"name":"a","retry":{}}`:         {nimbus.CodeInvalid, "retry", "not supported"},
 		`{"name":"a","http_path":"/"}`:    {nimbus.CodeInvalid, "http_path", "not supported"},
 		`{"name":"a","version":1}`:        {nimbus.CodeInvalid, "version", "set by Nimbus"},
 		`{"name":"a","namespace":"b"}`:    {nimbus.CodeInvalid, "namespace", "?namespace="},
 		`{"name":"a","status":"active"}`:  {nimbus.CodeInvalid, "status", "update"},
-		`{"name":"` + strings.Repeat("x", int(jsonLimit(testLimits()))) + `"}`: {nimbus.CodeTooLarge, "", "KiB"},
+		`{"name":"` + strings.Repeat("x", int(binaryLimit(testLimits()))) + `"}`: {nimbus.CodeTooLarge, "", "bytes at most"},
 	} {
 		w := request{method: "POST", path: "/api/v1/functions", body: body}.send(t, &fakes{})
 		d := problemOf(t, w)
@@ -115,6 +118,66 @@ func TestBadFunctionBodies(t *testing.T) {
 		}
 		if d.Code != want.code || !strings.Contains(text, want.detail) {
 			t.Errorf("%.60q: %+v", body, d)
+		}
+	}
+}
+
+func TestCreateFunctionOfABinary(t *testing.T) {
+	t.Parallel()
+	// Larger than any JSON without one may be.
+	program := append([]byte("\x7fELF"), bytes.Repeat([]byte{0xff}, int(jsonLimit(testLimits())))...)
+	f := &fakes{}
+	body := fmt.Sprintf(`{"name":"a","binary":%q,"min_instances":2,"instance_concurrency":10}`, base64.StdEncoding.EncodeToString(program))
+	if w := (request{method: "POST", path: "/api/v1/functions", body: body}).send(t, f); w.Code != 201 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	want := function.Input{Binary: program, MinInstances: new(2), InstanceConcurrency: new(10)}
+	if diff := cmp.Diff(want, f.function); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestPreferRespondAsync: who prefers so is answered before the build has ended; for everyone else the answer
+// waits, and says what came of it.
+func TestPreferRespondAsync(t *testing.T) {
+	t.Parallel()
+	building := testFunction()
+	building.Status, building.StatusMessage, building.Build = nimbus.StatusBuilding, "version 1 is being built", testID(9)
+	failed := testFunction()
+	failed.Status, failed.StatusMessage = nimbus.StatusFailed, "main.go:3:1: no"
+	for name, c := range map[string]struct {
+		method, path string
+		prefer       string
+		answer       *nimbus.Function
+		async        bool
+		status       int
+	}{
+		"create":                  {"POST", "/api/v1/functions", "respond-async", building, true, 202},
+		"update":                  {"PUT", "/api/v1/functions/a", "respond-async", building, true, 202},
+		"among others":            {"POST", "/api/v1/functions", `handling=lenient, Respond-Async; x="y"`, building, true, 202},
+		"nothing to build":        {"POST", "/api/v1/functions", "respond-async", testFunction(), true, 201},
+		"nothing to build anew":   {"PUT", "/api/v1/functions/a", "respond-async", testFunction(), true, 200},
+		"waited for":              {"POST", "/api/v1/functions", "", failed, false, 201},
+		"an update, waited for":   {"PUT", "/api/v1/functions/a", "", failed, false, 200},
+		"another preference":      {"POST", "/api/v1/functions", "return=minimal", failed, false, 201},
+		"a word that begins so":   {"POST", "/api/v1/functions", "respond-asynchronously", failed, false, 201},
+		"the value of another is": {"POST", "/api/v1/functions", "x=respond-async", failed, false, 201},
+	} {
+		f := &fakes{answer: c.answer}
+		body := `{"code":"x"}`
+		if c.method == "POST" {
+			body = `{"name":"a","code":"x"}`
+		}
+		w := request{method: c.method, path: c.path, body: body, headers: map[string]string{"Prefer": c.prefer}}.send(t, f)
+		applied := ""
+		if c.status == 202 {
+			applied = "respond-async"
+		}
+		if w.Code != c.status || f.function.Async != c.async || w.Header().Get("Preference-Applied") != applied {
+			t.Errorf("%s: %d %v, asked with async %v", name, w.Code, w.Header(), f.function.Async)
+		}
+		if !strings.Contains(w.Body.String(), `"status":"`+string(c.answer.Status)+`"`) || !strings.Contains(w.Body.String(), c.answer.StatusMessage) {
+			t.Errorf("%s: %s", name, w.Body)
 		}
 	}
 }
@@ -140,6 +203,7 @@ func TestWhatIsShownCanBeSentBack(t *testing.T) {
 		`{"namespace":"b"}`:         "namespace",
 		`{"code_hash":"ab"}`:        "code_hash",
 		`{"status_message":"done"}`: "status_message",
+		`{"toolchain":"gcc"}`:       "toolchain",
 		`{"created_at":"now"}`:      "created_at",
 		`{"updated_at":null,"created_at":"2026-11-20T08:30:00Z"}`: "created_at",
 		`{"version":"3"}`: "version",
@@ -154,8 +218,8 @@ func TestWhatIsShownCanBeSentBack(t *testing.T) {
 func TestEveryFieldNotBuiltIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	// The names are those of the function's JSON in the surface document that are not settable yet.
-	for _, name := range strings.Split("binary,cron_expression,http_path,http_methods,instance_concurrency,min_instances,"+
-		"environment,package,image_url,layers,secrets,egress,retry", ",") {
+	for _, name := range strings.Split("cron_expression,http_path,http_methods,environment,"+
+		"package,image_url,layers,secrets,egress,retry", ",") {
 		w := request{method: "PUT", path: "/api/v1/functions/a", body: fmt.Sprintf("{%q:1}", name)}.send(t, &fakes{})
 		if d := problemOf(t, w); w.Code != 422 || len(d.Errors) != 1 || d.Errors[0].Field != name {
 			t.Errorf("%s: %d %+v", name, w.Code, d)
@@ -232,6 +296,8 @@ func TestForms(t *testing.T) {
 			{name: "tags", data: "a"}, {name: "tags", data: "b"}, {name: "env_vars", data: `{"A":"1"}`}, {name: "code", data: "def f(): pass"}},
 			function.Input{MemoryMB: new(int64(512)), Description: new("5"), Tags: []string{"a", "b"}, EnvVars: map[string]string{"A": "1"}, Code: new("def f(): pass")}, ""},
 		"tags as json": {[]part{{name: "name", data: "hello"}, {name: "tags", data: `["a","b"]`}}, function.Input{Tags: []string{"a", "b"}}, ""},
+		"program":      {[]part{{name: "name", data: "hello"}, {name: "code", file: "main", data: "\x7fELF\xff"}}, function.Input{Binary: []byte("\x7fELF\xff")}, ""},
+		"wasm":         {[]part{{name: "name", data: "hello"}, {name: "code", file: "a.wasm", data: "\x00asm\x01"}}, function.Input{Binary: []byte("\x00asm\x01")}, ""},
 		"source file":  {[]part{{name: "name", data: "hello"}, {name: "code", file: "handler.py", data: "def f(): pass"}}, function.Input{Code: new("def f(): pass")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,7 +330,9 @@ func TestBadForms(t *testing.T) {
 		"settings twice":     {[]part{{name: "function", data: `{"name":"a"}`}, {name: "function", data: `{}`}}, 400},
 		"name twice":         {[]part{name, {name: "function", data: `{"name":"b"}`}}, 400},
 		"code twice":         {[]part{name, {name: "code", data: "x"}, {name: "code", file: "c.zip", data: "PK\x03\x04"}}, 400},
-		"code binary":        {[]part{name, {name: "code", file: "a.out", data: "\x7fELF\xff"}}, 400},
+		"code binary":        {[]part{name, {name: "code", file: "a.out", data: "MZ\xff"}}, 400},
+		"program too large":  {[]part{name, {name: "code", file: "main", data: "\x7fELF" + strings.Repeat("x", int(2*nimbus.MiB))}}, 413},
+		"program and zip":    {[]part{name, {name: "code", file: "main", data: "\x7fELF"}, {name: "code", file: "c.zip", data: "PK"}}, 400},
 		"archive too large":  {[]part{name, {name: "code", file: "c.zip", data: "PK" + strings.Repeat("x", int(2*nimbus.MiB))}}, 413},
 		"two files of code":  {[]part{name, {name: "code", file: "c.zip", data: "PK"}, {name: "code", file: "d.zip", data: "PK"}}, 400},
 		"settings repeat":    {[]part{{name: "function", data: `{"name":"a","name":"b"}`}}, 422},

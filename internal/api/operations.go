@@ -40,9 +40,10 @@ func (a *api) functionOperations(reg huma.Registry) []operation {
 	return []operation{{
 		doc: huma.Operation{
 			OperationID: "create-function", Method: http.MethodPost, Path: "/api/v1/functions", Tags: []string{tagFunctions},
-			Summary: "Create a function", Description: bodyText, Parameters: namespaceParams(), RequestBody: functionBody(reg),
-			Responses: answers(reg, http.StatusCreated, withLocation(jsonAnswer[functionJSON](reg, "The new function.")),
-				writing(nimbus.CodeNotFound)...),
+			Summary: "Create a function", Description: buildText + bodyText,
+			Parameters: append(namespaceParams(), preferParam()), RequestBody: functionBody(reg),
+			Responses: withAccepted(reg, answers(reg, http.StatusCreated, withLocation(jsonAnswer[functionJSON](reg, "The new function.")),
+				writing(nimbus.CodeNotFound)...)),
 		},
 		handle: a.createFunction,
 	}, {
@@ -70,9 +71,9 @@ func (a *api) functionOperations(reg huma.Registry) []operation {
 		doc: huma.Operation{
 			OperationID: "update-function", Method: http.MethodPut, Path: "/api/v1/functions/{id}", Tags: []string{tagFunctions},
 			Summary:     "Change a function",
-			Description: "Only what is given changes. A change of code or settings makes the next version, and calls go to it at once. " + bodyText,
-			Parameters:  one, RequestBody: functionBody(reg),
-			Responses: answers(reg, http.StatusOK, jsonAnswer[functionJSON](reg, "The changed function."), writing(nimbus.CodeNotFound)...),
+			Description: "Only what is given changes. A change of code or settings makes the next version, and calls go to it at once. " + buildText + bodyText,
+			Parameters:  append(slices.Clone(one), preferParam()), RequestBody: functionBody(reg),
+			Responses: withAccepted(reg, answers(reg, http.StatusOK, jsonAnswer[functionJSON](reg, "The changed function."), writing(nimbus.CodeNotFound)...)),
 		},
 		handle: a.updateFunction,
 	}, {

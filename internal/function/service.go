@@ -67,6 +67,8 @@ type Config struct {
 	Keep     int                 // versions kept of a function besides published ones; 0 = 10
 	Collect  time.Duration       // between two collections of garbage; 0 = 1 hour
 	Log      *slog.Logger        // nil = none
+	// Stopping is closed when the server begins to stop: then nobody waits for a build any more. nil = never.
+	Stopping <-chan struct{}
 }
 
 func (c Config) withDefaults() Config {
@@ -203,6 +205,8 @@ func (s *Service) await(ctx context.Context, id nimbus.ID, j *job) (*nimbus.Func
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-s.cfg.Stopping:
+		return nil, stopping()
 	case <-j.done:
 	}
 	if j.err != nil {

@@ -130,7 +130,7 @@ func TestCreateRefuses(t *testing.T) {
 		"a status":                 {"f", Input{Code: ptr(echo), Status: ptr(nimbus.StatusActive)}, nimbus.CodeInvalid, "status:"},
 		"no handler in the code":   {"f", text("x = 1\n"), nimbus.CodeInvalid, "handler: can't be inferred"},
 		"a handler that's missing": {"f", Input{Archive: zipOf(t, "app.py", echo), Handler: ptr("main.handle")}, nimbus.CodeInvalid, "has app.py"},
-		"an unknown runtime":       {"f", Input{Code: ptr(echo), Runtime: ptr("ruby3")}, nimbus.CodeInvalid, "there is go1.26, nodejs22, python3.11, python3.9"},
+		"an unknown runtime":       {"f", Input{Code: ptr(echo), Runtime: ptr("ruby3")}, nimbus.CodeInvalid, "there is python3.11, python3.9"},
 		"an unknown driver":        {"f", Input{Code: ptr(echo), Driver: ptr("docker")}, nimbus.CodeInvalid, `driver: there is no driver "docker" here; there is broken, sandbox`},
 		"a driver that can't run":  {"f", Input{Code: ptr(echo), Driver: ptr("broken")}, nimbus.CodeInvalid, "no user namespaces"},
 		"text over its bound":      {"f", text(strings.Repeat("#", 512<<10+1)), nimbus.CodeTooLarge, "524288 bytes"},

@@ -27,8 +27,7 @@ func pause(attempts int) time.Duration { return time.Second << (2 * (attempts - 
 
 // runBuilds works off builds until ctx ends: first those that an earlier process has left.
 func (s *Service) runBuilds(ctx context.Context) error {
-	defer s.queue.stop(&nimbus.Error{Code: nimbus.CodeUnavailable, RetryAfter: time.Second,
-		Detail: "the server is stopping; the build goes on when it is up again"})
+	defer s.queue.stop(stopping())
 	var workers errgroup.Group
 	for range s.cfg.Builds {
 		workers.Go(func() error {
@@ -225,6 +224,11 @@ func (s *Service) print(b *nimbus.Build, line string) {
 func beingBuilt(number int64) string { return fmt.Sprintf("version %d is being built", number) }
 
 func notBuilt(number int64) string { return fmt.Sprintf("version %d could not be built: ", number) }
+
+func stopping() error {
+	return &nimbus.Error{Code: nimbus.CodeUnavailable, RetryAfter: time.Second,
+		Detail: "the server is stopping; the build goes on when it is up again"}
+}
 
 func superseded() error {
 	return nimbus.Errorf(nimbus.CodeConflict, "a newer update took the place of this one before it was built")
