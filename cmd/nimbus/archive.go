@@ -45,10 +45,10 @@ func archiveDir(ctx context.Context, w io.Writer, dir string) error {
 	return a.zip.Close()
 }
 
-// archiveFile writes a zip that holds one file.
-func archiveFile(w io.Writer, path string) error {
+// archiveFile writes a zip that holds one file, under that name.
+func archiveFile(w io.Writer, name, path string) error {
 	a := archiver{zip: zip.NewWriter(w), left: maxArchiveInput}
-	if err := a.addFile(filepath.Base(path), path, os.Open); err != nil {
+	if err := a.addFile(name, path, os.Open); err != nil {
 		return err
 	}
 	return a.zip.Close()

@@ -20,9 +20,12 @@ func newDeployCommand(c *cli) *cobra.Command {
 		Short: "Create or update a function from a file, a directory or a zip",
 		Long: "Create or update a function from a file, a directory or a zip. The name is that of the file or\n" +
 			"directory, the runtime and the handler are inferred from the code; on an update, what no flag\n" +
-			"gives stays as it is. A directory may hold a .nimbusignore in the manner of .gitignore.",
-		Example: "nimbus deploy examples/hello-python\nnimbus deploy report.py --handler report.main --env REGION=eu",
-		Args:    arguments("PATH"),
+			"gives stays as it is. Source that has to be compiled is built on the server; when it can't be, the\n" +
+			"compiler's message is printed and the version that was there serves on.\n\n" +
+			"A directory may hold a .nimbusignore in the manner of .gitignore.",
+		Example: "nimbus deploy examples/hello-python\nnimbus deploy report.py --handler report.main --env REGION=eu\n" +
+			"nimbus deploy main.go --name resize --min-instances 2",
+		Args: arguments("PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := s.input(cmd.Flags())
 			if err != nil {
@@ -73,6 +76,8 @@ const (
 	changeCreated   change = "created"
 	changeUpdated   change = "updated"
 	changeUnchanged change = "unchanged"
+	changeBuilding  change = "building"
+	changeFailed    change = "failed"
 )
 
 func (c *cli) deploy(ctx context.Context, path string, in client.FunctionInput) error {
@@ -81,7 +86,7 @@ func (c *cli) deploy(ctx context.Context, path string, in client.FunctionInput) 
 		return err
 	}
 	var d deployed
-	err = c.progress(ctx, "deploying "+in.Name, func(ctx context.Context) error {
+	err = c.buildProgress(ctx, api, in.Name, "deploying "+in.Name, func(ctx context.Context) error {
 		release, err := attach(ctx, &in, path)
 		if err != nil {
 			return err
@@ -94,12 +99,25 @@ func (c *cli) deploy(ctx context.Context, path string, in client.FunctionInput) 
 		return err
 	}
 	d.URL = api.FunctionURL(d.Namespace, d.Name)
-	return c.print(d, func(t *table) {
+	err = c.print(d, func(t *table) { c.deployTable(t, api, d) })
+	if err != nil {
+		return err
+	}
+	return c.reportBuild(d.Function)
+}
+
+func (c *cli) deployTable(t *table, api *client.Client, d deployed) {
+	switch d.Change {
+	case changeFailed:
+		return // stderr says it
+	case changeBuilding:
+		t.row(string(d.Change), fmt.Sprintf("%s; `nimbus function get %s` tells what came of it", d.Name, d.Name))
+	default:
 		t.row(string(d.Change), fmt.Sprintf("%s, version %d (%s, %s, %d MB, %d s)",
 			d.Name, d.Version, d.Runtime, d.Handler, d.MemoryMB, d.TimeoutSec))
-		t.row("url", d.URL)
-		t.row("try", c.curl(api, d.Function))
-	})
+	}
+	t.row("url", d.URL)
+	t.row("try", c.curl(api, d.Function))
 }
 
 // put updates the function of that name, or creates it.
@@ -113,15 +131,31 @@ func put(ctx context.Context, api *client.Client, in client.FunctionInput) (depl
 		if err != nil {
 			return deployed{}, err
 		}
-		if f.Version == old.Version {
-			return deployed{Function: f, Change: changeUnchanged}, nil
-		}
-		return deployed{Function: f, Change: changeUpdated}, nil
+		return deployed{Function: f, Change: changeOf(f, old)}, nil
 	case errors.As(err, &refusal) && refusal.Code == client.CodeNotFound:
 		f, err := api.CreateFunction(ctx, in)
-		return deployed{Function: f, Change: changeCreated}, err
+		if err != nil {
+			return deployed{}, err
+		}
+		return deployed{Function: f, Change: changeOf(f, nil)}, nil
 	}
 	return deployed{}, err
+}
+
+// changeOf says what became of a function; old is nil for a new one.
+func changeOf(f, old *client.Function) change {
+	_, failed := buildFailure(f)
+	switch {
+	case failed:
+		return changeFailed
+	case strings.HasSuffix(f.StatusMessage, beingBuilt):
+		return changeBuilding
+	case old == nil, old.Status == client.StatusFailed, old.Status == client.StatusBuilding: // it never served
+		return changeCreated
+	case f.Version == old.Version:
+		return changeUnchanged
+	}
+	return changeUpdated
 }
 
 // curl is the command that calls the function without this program.

@@ -55,10 +55,12 @@ func (c *cli) printFunction(api *client.Client, f *client.Function) error {
 		t.field("id", f.ID)
 		t.field("namespace", f.Namespace)
 		t.field("description", f.Description)
-		t.field("status", strings.TrimSpace(f.Status+" "+f.StatusMessage))
+		t.field("status", f.Status)
+		t.field("message", f.StatusMessage)
 		t.field("version", strconv.FormatInt(f.Version, 10))
 		t.field("runtime", f.Runtime)
 		t.field("handler", f.Handler)
+		t.field("toolchain", f.Toolchain)
 		t.field("memory", strconv.FormatInt(f.MemoryMB, 10)+" MB")
 		t.field("timeout", strconv.FormatInt(f.TimeoutSec, 10)+" s")
 		t.field("tags", strings.Join(f.Tags, ", "))
@@ -71,6 +73,10 @@ func (c *cli) printFunction(api *client.Client, f *client.Function) error {
 			t.field("idle timeout", f.IdleTimeout)
 		}
 		t.field("max concurrency", nonZero(f.MaxConcurrency))
+		t.field("min instances", nonZero(f.MinInstances))
+		if f.InstanceConcurrency > 1 {
+			t.field("instance concurrency", strconv.Itoa(f.InstanceConcurrency))
+		}
 		if f.CPUMilli != 0 {
 			t.field("cpu", fmt.Sprintf("%d/1000 of a core", f.CPUMilli))
 		}

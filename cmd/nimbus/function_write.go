@@ -31,7 +31,7 @@ func newFunctionCreateCommand(c *cli) *cobra.Command {
 				return usagef("the code is missing; give --code, --file, --zip or --dir")
 			}
 			in.Name = args[0]
-			return c.sendFunction(cmd, "creating "+args[0], code, in,
+			return c.sendFunction(cmd, "creating "+args[0], args[0], code, in,
 				func(ctx context.Context, api *client.Client, in client.FunctionInput) (*client.Function, error) {
 					return api.CreateFunction(ctx, in)
 				})
@@ -49,7 +49,7 @@ func newFunctionUpdateCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "update NAME",
 		Short:             "Change a function's code or settings",
-		Long:              "Change a function's code or settings. Only what a flag gives is changed; a change of either makes\na new version and switches to it at once.",
+		Long:              "Change a function's code or settings. Only what a flag gives is changed; a change of either makes\na new version and switches to it at once, or as soon as it is built.",
 		Example:           "nimbus function update hello --memory-mb 512\nnimbus function update hello --status inactive",
 		Args:              arguments("NAME"),
 		ValidArgsFunction: c.completeFunctions,
@@ -65,7 +65,7 @@ func newFunctionUpdateCommand(c *cli) *cobra.Command {
 				return usagef("nothing to change; see `%s --help`", cmd.CommandPath())
 			}
 			in.Status = given(cmd.Flags(), "status", &status)
-			return c.sendFunction(cmd, "updating "+args[0], code, in,
+			return c.sendFunction(cmd, "updating "+args[0], args[0], code, in,
 				func(ctx context.Context, api *client.Client, in client.FunctionInput) (*client.Function, error) {
 					return api.UpdateFunction(ctx, args[0], in)
 				})
@@ -132,7 +132,7 @@ func (f *codeFlags) attach(ctx context.Context, in *client.FunctionInput, flags 
 }
 
 // sendFunction creates or updates and prints what came of it.
-func (c *cli) sendFunction(cmd *cobra.Command, what string, code codeFlags, in client.FunctionInput,
+func (c *cli) sendFunction(cmd *cobra.Command, what, function string, code codeFlags, in client.FunctionInput,
 	send func(context.Context, *client.Client, client.FunctionInput) (*client.Function, error),
 ) error {
 	api, err := c.client()
@@ -140,7 +140,7 @@ func (c *cli) sendFunction(cmd *cobra.Command, what string, code codeFlags, in c
 		return err
 	}
 	var f *client.Function
-	err = c.progress(cmd.Context(), what, func(ctx context.Context) error {
+	err = c.buildProgress(cmd.Context(), api, function, what, func(ctx context.Context) error {
 		release, err := code.attach(ctx, &in, cmd.Flags())
 		if err != nil {
 			return err
@@ -152,5 +152,8 @@ func (c *cli) sendFunction(cmd *cobra.Command, what string, code codeFlags, in c
 	if err != nil {
 		return missing(err, "nimbus function list")
 	}
-	return c.printFunction(api, f)
+	if err := c.printFunction(api, f); err != nil {
+		return err
+	}
+	return c.reportBuild(f)
 }

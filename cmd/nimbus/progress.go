@@ -16,6 +16,11 @@ const patience = time.Second
 // progress runs do, and says on stderr what is going on when it takes long: a spinner on a terminal, one
 // plain line elsewhere.
 func (c *cli) progress(ctx context.Context, what string, do func(context.Context) error) error {
+	return c.progressOf(ctx, func() string { return what }, do)
+}
+
+// progressOf is progress of something that changes its name meanwhile.
+func (c *cli) progressOf(ctx context.Context, what func() string, do func(context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	shown := make(chan struct{})
 	go func() {
@@ -28,19 +33,19 @@ func (c *cli) progress(ctx context.Context, what string, do func(context.Context
 	return err
 }
 
-func (c *cli) showProgress(ctx context.Context, what string) {
+func (c *cli) showProgress(ctx context.Context, what func() string) {
 	begun := time.Now()
 	if !wait(ctx, patience) {
 		return
 	}
 	if !isTerminal(c.err) {
-		fmt.Fprintf(c.err, "%s...\n", what)
+		fmt.Fprintf(c.err, "%s...\n", what())
 		return
 	}
 	const eraseLine = "\r\x1b[K"
 	for frame := 0; ; frame++ {
 		fmt.Fprintf(c.err, "%s%s %s (%d s)", eraseLine, spinner.MiniDot.Frames[frame%len(spinner.MiniDot.Frames)],
-			what, int(time.Since(begun).Seconds()))
+			what(), int(time.Since(begun).Seconds()))
 		if !wait(ctx, spinner.MiniDot.FPS) {
 			fmt.Fprint(c.err, eraseLine)
 			return

@@ -12,10 +12,8 @@ import (
 	"unicode/utf8"
 
 	"nimbus/client"
+	"nimbus/internal/build"
 )
-
-// inlineFile is the one file name that code given as text has on the server.
-const inlineFile = "handler.py"
 
 // maxInline is what the server takes as text when nobody configured it; a longer file goes as a zip.
 const maxInline = 512 << 10
@@ -64,17 +62,8 @@ func statFile(path string) (fs.FileInfo, error) {
 }
 
 func hasZipMagic(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	var magic [4]byte
-	n, err := io.ReadFull(f, magic[:])
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return false, err
-	}
-	return bytes.Equal(magic[:n], []byte("PK\x03\x04")) || bytes.Equal(magic[:n], []byte("PK\x05\x06")), nil
+	start, err := readStart(path)
+	return bytes.HasPrefix(start, []byte("PK\x03\x04")) || bytes.HasPrefix(start, []byte("PK\x05\x06")), err
 }
 
 func attachDir(ctx context.Context, in *client.FunctionInput, path string) (func(), error) {
@@ -101,25 +90,44 @@ func attachZip(in *client.FunctionInput, path string) (func(), error) {
 	return func() { f.Close() }, nil
 }
 
-// attachFile sends one file. Its name is part of the handler's, so only a file named as inline code is on
-// the server goes as text.
+// attachFile sends one file under the name that it has in a package. That is part of the handler's, so only a
+// file that the server would name so goes as text.
 func attachFile(in *client.FunctionInput, path string) (func(), error) {
 	info, err := statFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if filepath.Base(path) == inlineFile && info.Size() <= maxInline {
+	start, err := readStart(path)
+	if err != nil {
+		return nil, err
+	}
+	name := build.FileName(filepath.ToSlash(path), start)
+	if info.Size() <= maxInline {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
-		if utf8.Valid(text) {
-			code := string(text)
+		if code := string(text); utf8.Valid(text) && build.TextFile("", "", code) == name {
 			in.Code = &code
 			return func() {}, nil
 		}
 	}
-	return attachSpooled(in, func(w io.Writer) error { return archiveFile(w, path) })
+	return attachSpooled(in, func(w io.Writer) error { return archiveFile(w, name, path) })
+}
+
+// readStart returns the bytes that tell what a file is.
+func readStart(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	start := make([]byte, 16)
+	n, err := io.ReadFull(f, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	return start[:n], nil
 }
 
 // attachSpooled keeps what write writes in a temporary file, because its size must be known ahead.
