@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,6 +23,9 @@ import (
 
 // maxModules bounds what the vendored modules of all builds may take together, before the least used go.
 const maxModules = 2 * nimbus.GiB
+
+// maxList bounds what go mod download tells about what it has downloaded.
+const maxList = 16 * nimbus.MiB
 
 // fetch is what a module needs from elsewhere.
 type fetch struct {
@@ -131,10 +135,8 @@ func (j *job) fetch(ctx context.Context, f fetch, dir string) (err error) {
 	}
 	j.progress("fetching Go modules")
 	module := path.Join(stageSource, f.program.root)
-	said, err := s.run(ctx, command{argv: []string{j.plan.goTool.Path, "mod", "vendor"}, dir: module,
-		env: append(j.goEnv(s), j.cfg.FetchEnv...), progress: j.progress})
-	if err != nil {
-		return j.fetchError(err, said)
+	if err := j.vendor(ctx, s, f, module); err != nil {
+		return err
 	}
 	for _, name := range []string{"go.mod", "go.sum", "vendor"} {
 		if err := s.copyOut(path.Join(module, name), filepath.Join(dir, name)); err != nil && !isAbsent(err) {
@@ -142,6 +144,29 @@ func (j *job) fetch(ctx context.Context, f fetch, dir string) (err error) {
 		}
 	}
 	return nil
+}
+
+// vendor runs go mod vendor. Sums that the module lacks are added to it first: those of what is downloaded, which
+// the go command has verified with the checksum database.
+func (j *job) vendor(ctx context.Context, s *stage, f fetch, module string) error {
+	run := command{argv: []string{j.plan.goTool.Path, "mod", "vendor"}, dir: module,
+		env: append(j.goEnv(s), j.cfg.FetchEnv...), progress: j.progress}
+	said, err := s.run(ctx, run)
+	if err == nil || !strings.Contains(said, "missing go.sum entry") {
+		return j.fetchError(err, said, f)
+	}
+	var list bytes.Buffer
+	download := run
+	download.argv = []string{j.plan.goTool.Path, "mod", "download", "-json"}
+	download.stdout = &boundedWriter{w: &list, left: maxList}
+	if said, err = s.run(ctx, download); err != nil {
+		return j.fetchError(err, said+downloadErrors(list.Bytes()), f)
+	}
+	if err := s.addSums(path.Join(module, "go.sum"), list.Bytes()); err != nil {
+		return fmt.Errorf("complete go.sum: %w", blob.DiskError(err))
+	}
+	said, err = s.run(ctx, run)
+	return j.fetchError(err, said, f)
 }
 
 // goEnv is the environment of a go command that may use the network, and nothing else of the machine's.
@@ -153,9 +178,11 @@ func (j *job) goEnv(s *stage) []string {
 }
 
 // fetchError tells the module's faults from those of the network.
-func (j *job) fetchError(err error, said string) error {
+func (j *job) fetchError(err error, said string, f fetch) error {
 	var code interface{ ExitCode() int }
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, errStageFull):
 		return fail("the modules are over their bound of %d MB", maxStage/nimbus.MiB)
 	case !errors.As(err, &code) || code.ExitCode() < 0:
@@ -164,7 +191,7 @@ func (j *job) fetchError(err error, said string) error {
 		return nimbus.WrapError(nimbus.CodeUnavailable, err, "Go modules can't be fetched from %s (build.go_proxy): %s",
 			j.cfg.GoProxy, lastLine(said))
 	}
-	return &CompileError{Message: said}
+	return &CompileError{Message: f.imports.locate(said)}
 }
 
 // unreachable recognises in what a go command says that it had no answer. It has one exit status for everything.

@@ -100,3 +100,13 @@ func (i *imports) firstForeign() (at, name string) {
 	}
 	return "", ""
 }
+
+// locate gives what a go command says about an import, without its place, the place.
+func (i *imports) locate(said string) string {
+	for _, name := range i.paths() {
+		if _, what, found := strings.Cut(said, "\t"+name+": "); found {
+			return i.where[name] + ": " + what
+		}
+	}
+	return said
+}

@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	goruntime "runtime"
 
+	"nimbus"
 	"nimbus/internal/runtime"
 	"nimbus/internal/wasm/compilemsg"
 )
@@ -42,6 +44,10 @@ func (c *Compiler) plan(r Request, prebuilt bool) (plan, error) {
 	}
 	var err error
 	p.goTool, err = c.toolchains.Toolchain(runtime.Go)
+	var known *nimbus.Error
+	if errors.As(err, &known) && len(known.Fields) > 0 {
+		return p, &CompileError{Message: known.Fields[0].Detail}
+	}
 	return p, err
 }
 

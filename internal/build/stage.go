@@ -22,6 +22,7 @@ const (
 	// maxStage bounds the disk that fetching takes.
 	maxStage      = 2 * nimbus.GiB
 	stageSource   = "source"
+	telemetry     = "home/.config/go/telemetry"
 	measureEvery  = 500 * time.Millisecond
 	maxSaid       = 64 << 10
 	pipesMayTake  = 5 * time.Second // after the end of a command whose children hold its pipes
@@ -59,6 +60,8 @@ func newStage(dir string) (*stage, error) {
 	for _, sub := range []string{"home", "tmp", stageSource} {
 		err = errors.Join(err, s.mkdir(sub))
 	}
+	// A go command otherwise leaves a process behind, which writes here when everything is over.
+	err = errors.Join(err, s.mkdir(telemetry), os.WriteFile(s.path(telemetry+"/mode"), []byte("off"), 0o644))
 	if err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
@@ -146,6 +149,7 @@ type command struct {
 	dir      string // below the stage
 	env      []string
 	progress func(line string)
+	stdout   io.Writer // nil = it is said, like the rest
 }
 
 // run runs a command and returns what it said, with paths as the user knows them. Over its share of the disk it is
@@ -162,8 +166,10 @@ func (s *stage) run(ctx context.Context, c command) (said string, err error) {
 	lines := &lineWriter{emit: c.progress}
 	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = s.path(c.dir), append(c.env, "PWD="+s.path(c.dir)), pipesMayTake
-	cmd.Stdout = io.MultiWriter(&all, lines)
-	cmd.Stderr = cmd.Stdout
+	cmd.Stderr = io.MultiWriter(&all, lines)
+	if cmd.Stdout = c.stdout; c.stdout == nil {
+		cmd.Stdout = cmd.Stderr
+	}
 	err = runAlone(cmd)
 	lines.end()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
