@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"nimbus"
+	"nimbus/internal/testenv"
 )
 
 // limitCases are about what an instance may use.
@@ -24,6 +25,19 @@ func limitCases() []testCase {
 		{"memory that grows between calls", "grow", func(t *testing.T, s *suite) {
 			i := s.claim(t, "grow")
 			call[string](t, i, nil)
+			limit := s.resources().Memory
+			ended := false
+			testenv.Eventually(t, patience, func() bool {
+				stats, err := i.Stats(t.Context())
+				ended = err != nil
+				return ended || stats.MemoryPeak >= limit
+			})
+			// The kernel took the process that grew. Where the instance is more than that process, a call finds out.
+			if !ended {
+				if _, err := invoke(t, i, nil); err == nil {
+					return
+				}
+			}
 			if exit := awaitDone(t, i); !exit.OutOfMemory {
 				t.Errorf("exit %+v", exit)
 			}

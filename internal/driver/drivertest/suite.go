@@ -23,6 +23,7 @@ type Suite struct {
 	Failure   string                         // the type of the error that raises fails with
 	Broken    map[string]string              // functions that can't be initialised, and the type of the error
 	Settings  map[string]string              // an environment that acts when a process starts
+	Items     bool                           // what is streamed keeps its parts
 	Frees     bool                           // memory of a call is given back when it ends
 	Processes int                            // of an idle instance
 }
@@ -37,7 +38,7 @@ func Python(rt runtime.Runtime) Suite {
 		"missing": "import no_such_module", "syntax": "def handle(:", "nothing": "", "throws": "raise KeyError('x')",
 	}
 	return Suite{
-		Runtime: rt, Functions: defined(string(suitePython), "def "), Failure: "ValueError", Frees: true, Processes: 1,
+		Runtime: rt, Functions: defined(string(suitePython), "def "), Failure: "ValueError", Items: true, Frees: true, Processes: 1,
 		Broken: map[string]string{"missing": "Runtime.ImportModuleError", "syntax": "Runtime.UserCodeSyntaxError",
 			"nothing": "Runtime.HandlerNotFound", "throws": "KeyError"},
 		Settings: map[string]string{"LD_BIND_NOW": "1", "PYTHONHASHSEED": "7"},
@@ -55,7 +56,7 @@ func Node(rt runtime.Runtime) Suite {
 		"missing": "require('no-such-module')", "syntax": "exports.handle = (", "nothing": "", "throws": "throw new RangeError('x')",
 	}
 	return Suite{
-		Runtime: rt, Functions: defined(string(suiteNode), "exports."), Failure: "RangeError", Processes: 1,
+		Runtime: rt, Functions: defined(string(suiteNode), "exports."), Failure: "RangeError", Items: true, Processes: 1,
 		Broken: map[string]string{"missing": "Runtime.ImportModuleError", "syntax": "Runtime.UserCodeSyntaxError",
 			"nothing": "Runtime.HandlerNotFound", "throws": "RangeError"},
 		Settings: map[string]string{"LD_BIND_NOW": "1", "NODE_OPTIONS": "--stack-trace-limit=3"},
@@ -73,10 +74,31 @@ func Native(t testing.TB) Suite {
 	program := buildGo(t, "./testdata/suite")
 	return Suite{
 		Runtime:   runtime.Runtime{Name: "native", Language: runtime.Custom, Version: "1", Path: program},
-		Functions: defined(string(suiteGo), "\tcase "), Failure: "failure", Processes: 1,
+		Functions: defined(string(suiteGo), "\tcase "), Failure: "failure", Items: true, Processes: 1,
 		Broken:  map[string]string{"missing": "Runtime.HandlerNotFound"},
 		Handler: func(function string) string { return function }, Write: func(testing.TB, string) {},
 	}
+}
+
+// Custom is the suite as a bootstrap of the custom runtime, which the agent at the path serves.
+func Custom(t testing.TB, agent string) Suite {
+	t.Helper()
+	program := buildGo(t, "./testdata/suite")
+	s := Native(t)
+	s.Runtime = runtime.Runtime{Name: "custom", Language: runtime.Custom, Version: "1", Path: agent}
+	s.Settings = map[string]string{"LD_BIND_NOW": "1", "GODEBUG": "madvdontneed=1"}
+	s.Items, s.Processes = false, 2
+	s.Write = func(t testing.TB, dir string) {
+		t.Helper()
+		b, err := os.ReadFile(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "bootstrap"), b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
 }
 
 // buildGo builds a program of this package's directory.

@@ -89,7 +89,7 @@ func TestConformance(t *testing.T) {
 			}
 			return d
 		},
-		Suites:    []drivertest.Suite{drivertest.Python(python(t)), drivertest.Node(node(t)), drivertest.Native(t)},
+		Suites:    []drivertest.Suite{drivertest.Python(python(t)), drivertest.Node(node(t)), drivertest.Native(t), drivertest.Custom(t, programs.Agent)},
 		Secret:    secret,
 		Leftovers: func(t *testing.T) []string { return leftovers(t, owner("conformance")) },
 	})

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"nimbus/internal/wire"
 )
 
 // errStreamed says that the result went out as chunks.
@@ -33,8 +31,8 @@ type functions struct {
 	kept  [][]byte
 }
 
-// call runs the function that this instance is of.
-func (f *functions) call(event json.RawMessage, call *wire.Call) (any, error) {
+// call runs the function that this instance is of. chunk sends an item of a stream; nil = none is wanted.
+func (f *functions) call(event json.RawMessage, chunk func(text string) error) (any, error) {
 	switch f.name {
 	case "echo":
 		return event, nil
@@ -71,7 +69,7 @@ func (f *functions) call(event json.RawMessage, call *wire.Call) (any, error) {
 		fmt.Fprintln(os.Stderr, "raw to stderr")
 		return "said", nil
 	case "stream":
-		return stream(event, call)
+		return stream(event, chunk)
 	case "facts":
 		return facts(), nil
 	case "read":
@@ -136,17 +134,17 @@ func (f *functions) hog() {
 	}
 }
 
-func stream(event json.RawMessage, call *wire.Call) ([]string, error) {
+func stream(event json.RawMessage, chunk func(text string) error) ([]string, error) {
 	var wanted struct{ Items, Size int }
 	if err := json.Unmarshal(event, &wanted); err != nil {
 		return nil, err
 	}
 	item := strings.Repeat("x", wanted.Size)
-	if !call.Meta.Stream {
+	if chunk == nil {
 		return slices.Repeat([]string{item}, wanted.Items), nil
 	}
 	for range wanted.Items {
-		if err := call.Chunk(wire.KindText, []byte(item)); err != nil {
+		if err := chunk(item); err != nil {
 			return nil, err
 		}
 	}

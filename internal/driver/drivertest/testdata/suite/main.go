@@ -1,10 +1,8 @@
-// Command suite is the functions of the driver conformance suite in Go, as a runtime that speaks the agent
-// protocol itself.
+// Command suite is the functions of the driver conformance suite in Go: a runtime that speaks the agent protocol
+// itself, or, where there is a Lambda Runtime API, a program that is served by it.
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,9 +12,11 @@ import (
 )
 
 func main() {
-	conn, err := wire.Inherited(3)
-	if err == nil {
-		err = wire.Serve(conn, wire.HelloMsg{Runtime: "suite"}, &functions{})
+	err := errors.New("a runtime is started with its socket")
+	if api := os.Getenv("AWS_LAMBDA_RUNTIME_API"); api != "" {
+		err = serveAPI("http://" + api + "/2018-06-01/runtime/")
+	} else if conn, opened := wire.Inherited(3); opened == nil {
+		err = wire.Serve(conn, wire.HelloMsg{Runtime: "suite"}, &protocol{})
 	}
 	if err != nil && !errors.Is(err, wire.ErrEnded) {
 		fmt.Fprintln(os.Stderr, err)
@@ -24,37 +24,15 @@ func main() {
 	}
 }
 
-// Init notes which function this instance is of.
-func (f *functions) Init(_ context.Context, msg wire.InitMsg) wire.RespMeta {
-	switch msg.Handler {
+// become notes which function this instance is of.
+func (f *functions) become(name string) error {
+	switch name {
 	case "slow":
 		fmt.Println("importing")
 		time.Sleep(time.Hour)
 	case "missing":
-		return wire.RespMeta{Type: "Runtime.HandlerNotFound", Message: "missing"}
+		return errors.New("there is no such function")
 	}
-	f.name = msg.Handler
-	if err := os.Chdir(msg.CodeDir); err != nil {
-		return wire.RespMeta{Type: "failure", Message: err.Error()}
-	}
-	for name, value := range msg.Env {
-		os.Setenv(name, value)
-	}
-	return wire.RespMeta{OK: true}
-}
-
-// Exec runs a call.
-func (f *functions) Exec(_ context.Context, call *wire.Call) (wire.RespMeta, []byte) {
-	value, err := f.call(call.Event, call)
-	switch {
-	case errors.Is(err, errStreamed):
-		return wire.RespMeta{OK: true, Streamed: true}, nil
-	case err != nil:
-		return wire.RespMeta{Type: "failure", Message: err.Error()}, nil
-	}
-	b, err := json.Marshal(value)
-	if err != nil {
-		return wire.RespMeta{Type: "failure", Message: err.Error()}, nil
-	}
-	return wire.RespMeta{OK: true}, b
+	f.name = name
+	return nil
 }
