@@ -102,6 +102,7 @@ func (p *program) run(ctx context.Context, c *cli, f *front) (err error) {
 	parts.start(ctx, p.driver.Name()+" driver", p.driver.Run)
 	parts.start(ctx, "pool", p.pool.Run)
 	parts.start(ctx, "settings", func(ctx context.Context) error { return p.settings.run(ctx, p) })
+	parts.start(ctx, "settings", func(ctx context.Context) error { return p.settings.run(ctx, p) })
 
 	f.gate.open(p.handler)
 	err = p.supervise(ctx, c, parts, f)

@@ -14,13 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"nimbus"
-	"nimbus/internal/config"
-	"nimbus/internal/pool"
-	"nimbus/internal/runtime"
-	"nimbus/internal/scheduler"
 	"nimbus/internal/store/sqlite"
 	"nimbus/internal/testenv"
 )
@@ -42,45 +36,6 @@ func (s *server) gauge(series string) int {
 
 // whoServed is a handler that says in which instance it ran.
 const whoServed = "import time, uuid\nme = uuid.uuid4().hex\ndef handle(e):\n time.sleep((e or {}).get('sleep', 0))\n return me\n"
-
-func TestPoolSettingsReachThePool(t *testing.T) {
-	t.Parallel()
-	python := runtime.Runtime{Name: "python3.11", Language: runtime.Python, Version: "3.11.2"}
-	older := runtime.Runtime{Name: "python3.9", Language: runtime.Python, Version: "3.9.1"}
-	p := &program{runtimes: runtime.NewSet(python, older), cfg: config.Config{
-		Limits:    nimbus.DefaultLimits(),
-		Scheduler: config.Scheduler{QueueSize: 7},
-		Server:    config.Server{ShutdownTimeout: time.Minute},
-		Pool: config.Pool{HealthCheckInterval: time.Second, MaxVMAge: time.Minute, MaxInvocations: 3,
-			IdleTimeout: 4 * time.Second, FreezeAfter: 5 * time.Second,
-			Runtimes: []config.PoolRuntime{{Runtime: "python3", MinWarm: 1, TargetWarm: 2, MaxTotal: 3}}},
-	}}
-	got := p.poolConfig()
-	policy := scheduler.Policy{PingEvery: time.Second, MaxAge: time.Minute, MaxInvocations: 3,
-		IdleTimeout: 4 * time.Second, FreezeAfter: 5 * time.Second}
-	if diff := cmp.Diff(policy, got.Policy); diff != "" || got.QueueSize != 7 || got.Limits != p.cfg.Limits {
-		t.Errorf("policy (-want +got):\n%s\nqueue size %d", diff, got.QueueSize)
-	}
-	stocks := []pool.RuntimeConfig{
-		{Runtime: p.runtimes.List()[0], MinWarm: 1, TargetWarm: 2, MaxTotal: 3},
-		{Runtime: older, MinWarm: defaultMinWarm, TargetWarm: defaultTargetWarm},
-	}
-	if diff := cmp.Diff(stocks, got.Runtimes); diff != "" {
-		t.Errorf("stocks (-want +got):\n%s", diff)
-	}
-}
-
-func TestStocksThatDoNotFitTheMachineAreRefused(t *testing.T) {
-	t.Parallel()
-	p := &program{runtimes: runtime.NewSet(runtime.Runtime{Name: "python3.11", Language: runtime.Python, Version: "3.11.2"})}
-	p.cfg.Pool.Runtimes = []config.PoolRuntime{{Runtime: "python3.11"}, {Runtime: "cobol"}, {Runtime: "python3"}}
-	err := p.checkRuntimes()
-	for _, want := range []string{"pool.runtimes[1]", "cobol", "pool.runtimes[2]", "python3.11"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v does not name %s", err, want)
-		}
-	}
-}
 
 func TestStockAndQueueAreObeyed(t *testing.T) {
 	t.Parallel()

@@ -108,6 +108,8 @@ type Services struct {
 	Runtimes    Runtimes
 	Drivers     []Driver
 	Archive     Archive
+	Pool        Pool
+	Settings    Settings
 	Metrics     http.Handler                // answers /metrics
 	Ready       func(context.Context) error // nil once calls can be served
 }

@@ -45,6 +45,7 @@ type fakes struct {
 	records  invoke.Query
 	key      auth.KeyInput
 	logs     obs.LogQuery
+	page     nimbus.Page
 	request  *invoke.Request
 	namespace,
 	qualifier string
@@ -271,7 +272,7 @@ func newServer(t testing.TB, f *fakes, identity transport.Identity, stopping <-c
 	problems := problem.NewWriter(log)
 	h := New(Services{
 		Functions: functions{f}, Invoker: invoker{f}, Invocations: invocations{f}, Keys: keys{f}, Logs: logs{f},
-		Runtimes: runtimes{}, Drivers: []Driver{sandbox{}}, Archive: archive{f},
+		Runtimes: runtimes{}, Drivers: []Driver{sandbox{}}, Archive: archive{f}, Pool: instances{f}, Settings: configuration{f},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "nimbus_up 1") }),
 		Ready:   func(context.Context) error { return f.ready },
 	}, identity, problems, Config{Version: "1.2.3", Limits: testLimits(), Stopping: stopping})

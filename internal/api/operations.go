@@ -19,7 +19,8 @@ const (
 
 // operations lists everything the API does.
 func (a *api) operations(reg huma.Registry) []operation {
-	return slices.Concat(a.functionOperations(reg), a.invocationOperations(reg), a.whyOperations(reg), a.serverOperations(reg), a.openOperations(reg))
+	return slices.Concat(a.functionOperations(reg), a.invocationOperations(reg), a.whyOperations(reg), a.serverOperations(reg),
+		a.poolOperations(reg), a.settingsOperations(reg), a.openOperations(reg))
 }
 
 // refusals are the codes any operation may refuse with.

@@ -16,7 +16,7 @@ const (
 )
 
 // NewLogger returns a logger that adds the context's request_id and trace_id to every record.
-func NewLogger(w io.Writer, level slog.Level, format Format) *slog.Logger {
+func NewLogger(w io.Writer, level slog.Leveler, format Format) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == FormatJSON {
 		return slog.New(contextHandler{slog.NewJSONHandler(w, options)})

@@ -37,6 +37,9 @@ func States() []State {
 	return []State{Starting, Blank, Specializing, Idle, Frozen, Leased, Stopping, Stopped}
 }
 
+// WarmStates lists the states of instances that wait for work.
+func WarmStates() []State { return []State{Blank, Idle, Frozen} }
+
 // String names the state.
 func (s State) String() string {
 	return [...]string{"starting", "blank", "specializing", "idle", "frozen", "leased", "stopping", "stopped"}[s]

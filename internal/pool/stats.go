@@ -16,6 +16,7 @@ type Stats struct {
 type StockStats struct {
 	Runtime  string
 	Driver   string
+	Blanks   int // to have
 	MaxTotal int
 	States   map[State]int // no entry for Stopped
 	Failing  bool          // the last blank could not be started
@@ -25,7 +26,7 @@ type StockStats struct {
 func (p *Pool) Stats() Stats {
 	s := Stats{Held: p.held.Load(), HeldBytes: p.heldBytes.Load()}
 	for key, stock := range p.stocks {
-		one := StockStats{Runtime: key.runtime, Driver: key.driver, MaxTotal: stock.config().MaxTotal,
+		one := StockStats{Runtime: key.runtime, Driver: key.driver, MaxTotal: stock.config().MaxTotal, Blanks: stock.wanted(),
 			States: make(map[State]int), Failing: stock.failing()}
 		for _, in := range stock.instances() {
 			if state := in.now(); state != Stopped {

@@ -155,19 +155,31 @@ func (s *stock) instances() []*instance {
 func (s *stock) snapshot(waiting int) (scheduler.Runtime, []*instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.config()
-	minWarm, targetWarm := c.MinWarm, c.TargetWarm
-	if c.Blanks == BlanksWhenUsed && s.users == 0 {
-		minWarm, targetWarm = 0, 0
-	}
+	minWarm, targetWarm := s.warm()
 	r := scheduler.Runtime{
-		MinWarm: minWarm, TargetWarm: targetWarm, MaxTotal: c.MaxTotal,
+		MinWarm: minWarm, TargetWarm: targetWarm, MaxTotal: s.config().MaxTotal,
 		Total: len(s.all), Ending: s.ending(), Starting: s.starting, Waiting: waiting, NotBefore: s.notBefore,
 	}
 	for _, in := range s.blanks {
 		r.Blanks = append(r.Blanks, scheduler.Blank{StartedAt: in.startedAt, SeenAt: in.seenAt})
 	}
 	return r, append([]*instance(nil), s.blanks...)
+}
+
+// warm is how many blanks to have. The caller holds the mutex.
+func (s *stock) warm() (least, target int) {
+	c := s.config()
+	if c.Blanks == BlanksWhenUsed && s.users == 0 {
+		return 0, 0
+	}
+	return c.MinWarm, c.TargetWarm
+}
+
+// wanted is how many blanks there are to be when nothing else is to be done.
+func (s *stock) wanted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.warm())
 }
 
 // ending counts instances that are being stopped. The caller holds the mutex.

@@ -19,6 +19,7 @@ const surveyors = 8
 
 // Survey is what a principal may see of the pool.
 type Survey struct {
+	Time      time.Time
 	Stocks    []StockSurvey // by runtime, then driver
 	Held      int           // calls that wait for an instance
 	Instances nimbus.List[InstanceSurvey]
@@ -70,7 +71,7 @@ func (p *Pool) Survey(ctx context.Context, who nimbus.Principal, page nimbus.Pag
 	}
 	confined := len(who.Namespaces) > 0
 	all := p.surveyInstances(who, confined)
-	survey := Survey{Held: p.surveyHeld(who), Stocks: p.surveyStocks(all, confined)}
+	survey := Survey{Time: time.Now(), Held: p.surveyHeld(who), Stocks: p.surveyStocks(all, confined)}
 	slices.SortFunc(all, func(a, b InstanceSurvey) int { return cmp.Compare(a.ID, b.ID) })
 	first, _ := slices.BinarySearchFunc(all, page.Cursor, func(in InstanceSurvey, cursor string) int {
 		return cmp.Or(cmp.Compare(in.ID, cursor), -1) // past the one the last page ended with
