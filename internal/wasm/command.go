@@ -62,8 +62,6 @@ func (p *process) call(_ context.Context, event []byte) ([]byte, error) {
 	switch {
 	case p.err == nil, errors.As(p.err, &exit) && exit.ExitCode() == 0:
 		return p.stdout.Bytes(), nil
-	case exit != nil:
-		return nil, &exitError{status: int32(exit.ExitCode())}
 	case errors.Is(p.err, errTooLarge):
 		return nil, tooLarge(int64(p.stdout.Len()), p.bound)
 	}

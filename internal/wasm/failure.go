@@ -36,12 +36,6 @@ func tooLarge(size, bound int64) *Failure {
 	return &Failure{Type: meta.Type, Message: meta.Message}
 }
 
-// exitError says that the program ended with a status other than 0.
-type exitError struct{ status int32 }
-
-// Error implements error.
-func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
-
 // nullError says that alloc has returned 0.
 type nullError struct{ size int }
 
@@ -61,47 +55,38 @@ func (e *pointerError) Error() string {
 
 // explain turns what went wrong in an instance into a Failure.
 func (f *Function) explain(err error) *Failure {
-	failure, exit := (*Failure)(nil), (*exitError)(nil)
-	switch {
-	case errors.As(err, &failure):
+	if failure := (*Failure)(nil); errors.As(err, &failure) {
 		return failure
-	case errors.As(err, &exit):
-		return f.exited(exit)
 	}
-	failure = &Failure{Type: "Wasm.Trap"}
-	pointer, null, closed, abort := (*pointerError)(nil), (*nullError)(nil), (*sys.ExitError)(nil), (*aborted)(nil)
-	switch {
-	case errors.As(err, &null) && f.memory.refused:
-		failure.Type, failure.Message = "OutOfMemory", err.Error()
-	case errors.As(err, &null), errors.As(err, &pointer):
-		failure.Type, failure.Message = "Wasm.InvalidPointer", err.Error()
-	case errors.As(err, &closed):
-		return f.exited(&exitError{status: int32(closed.ExitCode())})
-	case errors.As(err, &abort):
-		failure.Type, failure.Message, failure.Stack = "Wasm.Abort", abort.message, stackOf(err)
-		if abort.at != "" {
-			failure.Message += " (" + abort.at + ")"
-		}
-	default:
-		failure.Stack = stackOf(err)
-		failure.Message = trapReason(err)
-		if len(failure.Stack) > 0 {
-			failure.Message += " in " + failure.Stack[0]
-		}
-		if said := f.words.panicked; said != "" {
-			failure.Message += ": " + said
-		}
-	}
+	failure := f.describe(err)
 	if f.memory.refused {
 		failure.Message += fmt.Sprintf("; before that, its memory was not given more than the %d MB it may have", f.memory.limit>>20)
 	}
 	return failure
 }
 
-func (f *Function) exited(e *exitError) *Failure {
-	failure := &Failure{Type: "Runtime.ExitError", Message: e.Error()}
-	if why := f.words.reason(); why != "" {
-		failure.Message += ": " + why
+func (f *Function) describe(err error) *Failure {
+	pointer, null, exit, abort := (*pointerError)(nil), (*nullError)(nil), (*sys.ExitError)(nil), (*aborted)(nil)
+	switch {
+	case errors.As(err, &null) && f.memory.refused:
+		return &Failure{Type: "OutOfMemory", Message: err.Error()}
+	case errors.As(err, &null), errors.As(err, &pointer):
+		return &Failure{Type: "Wasm.InvalidPointer", Message: err.Error()}
+	case errors.As(err, &exit):
+		failure := &Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("exit status %d", int32(exit.ExitCode()))}
+		if why := f.words.reason(); why != "" {
+			failure.Message += ": " + why
+		}
+		return failure
+	case errors.As(err, &abort):
+		return &Failure{Type: "Wasm.Abort", Message: abort.Error(), Stack: stackOf(err)}
+	}
+	failure := &Failure{Type: "Wasm.Trap", Message: trapReason(err), Stack: stackOf(err)}
+	if len(failure.Stack) > 0 {
+		failure.Message += " in " + failure.Stack[0]
+	}
+	if f.words.panicked != "" {
+		failure.Message += ": " + f.words.panicked
 	}
 	return failure
 }

@@ -38,7 +38,7 @@ func TestGoCommand(t *testing.T) {
 	}
 	w.wantFailure(t, `{"do":"panic"}`, "Runtime.ExitError", "exit status 2: panic: oh no")
 	w.wantFailure(t, `nonsense`, "Runtime.ExitError", "exit status 1: invalid character")
-	w.wantFailure(t, `{"do":"memory"}`, "Runtime.ExitError", "exit status 2: fatal error: runtime: out of memory")
+	w.wantFailure(t, `{"do":"memory"}`, "Runtime.ExitError", "exit status 2: fatal error: out of memory; before that, its memory was not given more than the 2")
 	w.wantResult(t, `{"text":"again"}`, `"Hello, again"`)
 
 	_, context := w.call(t, `{"do":"context"}`)

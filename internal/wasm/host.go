@@ -21,7 +21,12 @@ const maxText = 16 << 10
 type aborted struct{ message, at string }
 
 // Error implements error.
-func (a *aborted) Error() string { return a.message }
+func (a *aborted) Error() string {
+	if a.at == "" {
+		return "abort: " + a.message
+	}
+	return fmt.Sprintf("abort: %s (%s)", a.message, a.at)
+}
 
 // assemblyScript builds trace and seed as wazero has them, and an abort that keeps its reason.
 func assemblyScript(runtime wazero.Runtime) wazero.HostModuleBuilder {
