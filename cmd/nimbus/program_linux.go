@@ -131,8 +131,7 @@ func (p *program) wire() error {
 	if err != nil {
 		return fmt.Errorf("set up packages: %w", err)
 	}
-	compiler, err := build.NewCompiler(builder, p.driver, p.runtimes, build.CompilerConfig{
-		Dir: p.data.buildDir(), Programs: p.programs, Log: p.log})
+	compiler, err := build.NewCompiler(builder, p.driver, p.runtimes, p.compilerConfig())
 	if err != nil {
 		return fmt.Errorf("set up the compiler: %w", err)
 	}
@@ -149,7 +148,7 @@ func (p *program) wire() error {
 	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: compiler, Runtimes: p.runtimes,
 		Drivers: map[string]function.Prober{p.driver.Name(): p.driver}, Routes: p.invokes, Logs: p.logs},
 		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions,
-			Defaults: functionDefaults(p.cfg, p.runtimes), Log: p.log})
+			Defaults: functionDefaults(p.cfg, p.runtimes), Stopping: p.stopping, Log: p.log})
 	p.keys = auth.New(control, auth.Config{})
 	archive := backup.New(recordedStore{p.store, p.invokes}, control, blobs, backup.Config{DataDir: p.data.path, Version: buildVersion(), Log: p.log,
 		RestoreStores: sqlite.Restore, OpenBlobs: func(path string) (blob.Store, error) { return dir.Open(path) },

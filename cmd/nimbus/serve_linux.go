@@ -98,10 +98,9 @@ func (p *program) run(ctx context.Context, c *cli, f *front) (err error) {
 	parts.start(ctx, "function logs", p.logs.Run)
 	parts.start(ctx, "invocations", p.invokes.Run)
 	parts.start(ctx, "calls", p.awaitCalls)
-	parts.start(ctx, "builds and garbage collection", p.funcs.Run)
 	parts.start(ctx, p.driver.Name()+" driver", p.driver.Run)
+	parts.start(ctx, "builds and garbage collection", p.funcs.Run)
 	parts.start(ctx, "pool", p.pool.Run)
-	parts.start(ctx, "settings", func(ctx context.Context) error { return p.settings.run(ctx, p) })
 	parts.start(ctx, "settings", func(ctx context.Context) error { return p.settings.run(ctx, p) })
 
 	f.gate.open(p.handler)
