@@ -35,7 +35,10 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(serve(role))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		compiled.remove()
+		os.Exit(status)
+	}))
 }
 
 // serve is what cmd/nimbus-agent does, on a port of its own: these tests share a network.
@@ -79,6 +82,12 @@ func (i *instance) printed() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.log.String()
+}
+
+// wantPrinted waits for a part of the log: a pipe lies between.
+func (i *instance) wantPrinted(t testing.TB, part string) {
+	t.Helper()
+	testenv.Eventually(t, patience, func() bool { return strings.Contains(i.printed(), part) })
 }
 
 // blank starts an agent with an empty code directory.
@@ -217,6 +226,12 @@ type programs struct {
 
 var compiled = &programs{built: map[string]string{}}
 
+func (p *programs) remove() {
+	for _, path := range p.built {
+		os.RemoveAll(filepath.Dir(path))
+	}
+}
+
 // build compiles a directory of testdata and returns the program.
 func build(t testing.TB, dir string) string {
 	t.Helper()
@@ -233,7 +248,7 @@ func build(t testing.TB, dir string) string {
 	path := filepath.Join(into, "main")
 	cmd := exec.Command(goCommand, "build", "-trimpath", "-o", path, ".")
 	cmd.Dir = filepath.Join("testdata", dir)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", dir, err, out)
 	}

@@ -57,7 +57,7 @@ func parseCrash(report string) (wire.RespMeta, bool) {
 			continue
 		}
 		message, stack, found := strings.Cut(rest, "\n\ngoroutine ")
-		meta := wire.RespMeta{Type: strings.TrimSuffix(prefix, ": "), Message: strings.TrimSpace(message)}
+		meta := wire.RespMeta{Type: strings.TrimSuffix(prefix, ": "), Message: strings.TrimSpace(strings.ReplaceAll(message, "\n\t", "\n"))}
 		if found {
 			meta.Stack = strings.Split(strings.TrimSpace("goroutine "+stack), "\n")
 			for i, line := range meta.Stack {

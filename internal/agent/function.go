@@ -95,8 +95,8 @@ func (f *function) await(ctx context.Context, r *run, session *session) (meta wi
 			return meta, false
 		case <-r.done:
 			if f.viaAPI || !r.status.Exited() || r.status.ExitStatus() != 0 {
-				r.settle()
-				return ended(r.process, &r.stderr), false
+				meta, _ := r.outcome()
+				return meta, false
 			}
 			f.eager = true
 			r.close() // what it did was nobody's call
@@ -158,28 +158,47 @@ func (f *function) Exec(ctx context.Context, call *wire.Call) (wire.RespMeta, []
 
 // callAPI gives the event to the program through the Runtime API. One that has ended since is started again.
 func (f *function) callAPI(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte) {
+	kept := f.run
+	meta, raw, err := f.invoke(ctx, call)
+	if errors.Is(err, errNotHanded) && f.run == kept {
+		// It was about to end when the call came: many do after a failure.
+		meta, raw, err = f.invoke(ctx, call)
+	}
+	if err == nil {
+		return meta, raw
+	}
+	var start *startError
+	switch {
+	case errors.As(err, &start):
+		return start.meta, nil
+	case errors.Is(err, errProgramEnded), errors.Is(err, errNotHanded):
+		f.lose(f.run)
+		return ended(f.run.process, &f.run.stderr), nil
+	}
+	return wire.RespMeta{Type: typeExit, Message: err.Error()}, nil
+}
+
+// invoke tries one process.
+func (f *function) invoke(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte, error) {
 	if f.run == nil || f.run.hasEnded() {
 		f.close()
 		f.api.begin()
 		r, err := f.start()
 		if err != nil {
-			return notStarted(f.path, f.init.CodeDir, err), nil
+			return wire.RespMeta{}, nil, &startError{notStarted(f.path, f.init.CodeDir, err)}
 		}
 		r.serveAPI()
 		f.run = r
 	}
-	r := f.run
-	meta, raw, err := f.api.invoke(ctx, newInvocation(call, &f.init), r.done)
-	r.settle()
-	if err == nil {
-		return meta, raw
-	}
-	if errors.Is(err, errProgramEnded) {
-		f.lose(r)
-		return ended(r.process, &r.stderr), nil
-	}
-	return wire.RespMeta{Type: typeExit, Message: err.Error()}, nil
+	defer f.run.settle()
+	return f.api.invoke(newInvocation(ctx, call, &f.init), f.run.done)
 }
+
+// startError says why the program could not be started.
+type startError struct{ meta wire.RespMeta }
+
+// Error implements error.
+func (e *startError) Error() string { return e.meta.Message }
 
 // lose ends the agent when the kernel took the process: it did so for the instance's memory.
 func (f *function) lose(r *run) {

@@ -28,11 +28,16 @@ const (
 	headerErrorBody    = "Lambda-Runtime-Function-Error-Body" // a trailer: base64 of the JSON
 )
 
-// errProgramEnded says that the program ended before it answered.
-var errProgramEnded = errors.New("the program ended")
+var (
+	// errProgramEnded says that the program ended before it answered.
+	errProgramEnded = errors.New("the program ended")
+	// errNotHanded says that it ended before it had even asked for the event.
+	errNotHanded = errors.New("the program ended before the call")
+)
 
 // invocation is one event on its way through the Runtime API.
 type invocation struct {
+	ctx      context.Context //nolint:containedctx // of the call, for the request that answers it
 	call     *wire.Call
 	id       string
 	event    []byte
@@ -41,7 +46,9 @@ type invocation struct {
 	outcome  chan outcome  // room for the one there is
 
 	// Guarded by the API's mutex.
-	answering bool
+	handed    bool
+	answering bool // from here on the outcome will come
+	revoked   bool // it is not to be handed over or answered any more
 }
 
 type outcome struct {
@@ -49,7 +56,7 @@ type outcome struct {
 	raw  []byte
 }
 
-func newInvocation(call *wire.Call, init *wire.InitMsg) *invocation {
+func newInvocation(ctx context.Context, call *wire.Call, init *wire.InitMsg) *invocation {
 	header := http.Header{
 		headerRequestID: {call.Meta.RequestID},
 		headerDeadline:  {strconv.FormatInt(call.Meta.DeadlineMS, 10)},
@@ -63,39 +70,64 @@ func newInvocation(call *wire.Call, init *wire.InitMsg) *invocation {
 		header[headerTraceparent] = []string{call.Meta.Traceparent}
 	}
 	return &invocation{
-		call: call, id: call.Meta.RequestID, header: header,
+		ctx: ctx, call: call, id: call.Meta.RequestID, header: header,
 		event:    bytes.Clone(call.Event), // a program may answer before it has read all of it
 		returned: make(chan struct{}, 1), outcome: make(chan outcome, 1),
 	}
 }
 
-// invoke hands the invocation to whoever asks for the next, and waits for the answer.
-func (a *runtimeAPI) invoke(ctx context.Context, inv *invocation, programEnded <-chan struct{}) (wire.RespMeta, []byte, error) {
+// invoke hands the invocation to whoever asks for the next, and waits for the answer. Nobody has the call
+// any more when it returns.
+func (a *runtimeAPI) invoke(inv *invocation, programEnded <-chan struct{}) (wire.RespMeta, []byte, error) {
 	s := a.current()
 	pending := s.pending
 	for {
+		var why error
 		select {
 		case pending <- inv:
 			pending = nil
+			continue
 		case <-inv.returned:
 			pending = s.pending
+			continue
 		case o := <-inv.outcome:
 			return o.meta, o.raw, nil
 		case meta := <-s.failed:
+			a.revoke(inv)
 			return meta, nil, nil
 		case <-programEnded:
+			why = errProgramEnded
+		case <-inv.ctx.Done():
+			why = inv.ctx.Err()
+		}
+		handed, answering := a.revoke(inv)
+		if answering { // its last words
+			o := <-inv.outcome
+			return o.meta, o.raw, nil
+		}
+		if !handed && errors.Is(why, errProgramEnded) {
 			select {
-			case o := <-inv.outcome: // its last words
-				return o.meta, o.raw, nil
 			case meta := <-s.failed:
 				return meta, nil, nil
 			default:
-				return wire.RespMeta{}, nil, errProgramEnded
+				why = errNotHanded
 			}
-		case <-ctx.Done():
-			return wire.RespMeta{}, nil, ctx.Err()
+		}
+		return wire.RespMeta{}, nil, why
+	}
+}
+
+// revoke takes the invocation back, unless it is being answered.
+func (a *runtimeAPI) revoke(inv *invocation) (handed, answering bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !inv.answering {
+		inv.revoked = true
+		if a.session.current == inv {
+			a.session.current = nil
 		}
 	}
+	return inv.handed, inv.answering
 }
 
 // xrayTrace writes the trace's id as AWS X-Ray has it, "" when the call has none.

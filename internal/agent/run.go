@@ -30,7 +30,12 @@ type run struct {
 // start begins a run of the program.
 func (f *function) start() (*run, error) {
 	r := &run{}
+	started := make(chan struct{}) // a process may print before start has returned
 	r.stdout.log, r.stdout.bound = f.config.Stdout, f.init.MaxResponse
+	r.stdout.full = func() {
+		<-started
+		f.children.kill(r.process)
+	}
 	r.stderr.log = f.config.Stderr
 	in, err := r.open()
 	theirs := []*os.File{in, nil, nil, r.context}
@@ -40,18 +45,9 @@ func (f *function) start() (*run, error) {
 		}
 	}
 	if err == nil {
-		// A process that prints at once may do so before start has returned.
-		started := make(chan struct{})
-		r.stdout.full = func() {
-			<-started
-			f.children.kill(r.process)
-		}
 		r.process, err = f.children.start(f.path, []string{f.path}, f.env, f.init.CodeDir, theirs...)
-		if err != nil {
-			r.stdout.full = func() {}
-		}
-		close(started)
 	}
+	close(started)
 	for _, file := range theirs[:3] {
 		if file != nil {
 			_ = file.Close()

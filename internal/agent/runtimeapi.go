@@ -3,12 +3,14 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"nimbus/internal/wire"
 )
@@ -91,7 +93,9 @@ func (a *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
 				inv.returned <- struct{}{}
 				return
 			}
-			a.hand(s, inv)
+			if !a.hand(s, inv) {
+				continue
+			}
 			header := w.Header()
 			for name, value := range inv.header {
 				header[name] = value
@@ -121,23 +125,29 @@ func (a *runtimeAPI) ask() (*session, bool) {
 	return s, true
 }
 
-func (a *runtimeAPI) hand(s *session, inv *invocation) {
+// hand notes that the process gets the invocation, unless that was taken back.
+func (a *runtimeAPI) hand(s *session, inv *invocation) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s.current = inv
+	if inv.revoked {
+		return false
+	}
+	inv.handed, s.current = true, inv
+	return true
 }
 
 // claim returns the invocation that a request is about to answer, nil unless its id is the current one's and
-// nobody answers it yet.
-func (a *runtimeAPI) claim(r *http.Request) *invocation {
+// nobody answers it yet. The end of the call then ends the reading of the request; free undoes that.
+func (a *runtimeAPI) claim(w http.ResponseWriter, r *http.Request) (inv *invocation, free func() bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	inv := a.session.current
+	inv = a.session.current
 	if inv == nil || inv.answering || inv.id != r.PathValue("id") {
-		return nil
+		return nil, nil
 	}
 	inv.answering = true
-	return inv
+	connection := http.NewResponseController(w)
+	return inv, context.AfterFunc(inv.ctx, func() { _ = connection.SetReadDeadline(time.Unix(1, 0)) })
 }
 
 // answer gives the invocation its outcome; the process may ask for the next one.
@@ -152,16 +162,20 @@ func (a *runtimeAPI) answer(inv *invocation, meta wire.RespMeta, raw []byte) {
 
 // response takes a result, whole or as a stream.
 func (a *runtimeAPI) response(w http.ResponseWriter, r *http.Request) {
-	inv := a.claim(r)
+	inv, free := a.claim(w, r)
 	if inv == nil {
 		refuseID(w, r)
 		return
 	}
+	defer free()
 	read := readWhole
 	if streams(r) {
 		read = readStream
 	}
 	meta, raw, err := read(w, r, inv.call)
+	if err != nil && inv.ctx.Err() != nil {
+		err = wire.ErrCancelled
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -188,11 +202,12 @@ func (a *runtimeAPI) response(w http.ResponseWriter, r *http.Request) {
 
 // failure takes the report that a call failed.
 func (a *runtimeAPI) failure(w http.ResponseWriter, r *http.Request) {
-	inv := a.claim(r)
+	inv, free := a.claim(w, r)
 	if inv == nil {
 		refuseID(w, r)
 		return
 	}
+	defer free()
 	body, _ := io.ReadAll(io.LimitReader(r.Body, maxReport)) // what came of it says something
 	a.answer(inv, readFailure(body, r.Header.Get(headerErrorType)), nil)
 	accept(w)

@@ -5,6 +5,7 @@ package agent
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,7 +49,7 @@ func whyNot(path, codeDir string, err error) string {
 	head = head[:n]
 	switch {
 	case bytes.HasPrefix(head, []byte(elf.ELFMAG)):
-		return whyNotELF(f, err)
+		return whyNotELF(f, head, err)
 	case bytes.HasPrefix(head, []byte("#!")):
 		line, _, _ := strings.Cut(string(head[2:]), "\n")
 		if strings.HasSuffix(line, "\r") {
@@ -64,13 +65,17 @@ func whyNot(path, codeDir string, err error) string {
 	return err.Error()
 }
 
-func whyNotELF(f *os.File, err error) string {
+func whyNotELF(f *os.File, head []byte, err error) string {
+	const machineAt = 18
+	if len(head) >= machineAt+2 {
+		built := elf.Machine(binary.LittleEndian.Uint16(head[machineAt:]))
+		if here := machine(); built != here {
+			return fmt.Sprintf("it is built for another architecture, %s; this machine is %s", architecture(built), architecture(here))
+		}
+	}
 	file, elfErr := elf.NewFile(f)
 	if elfErr != nil {
 		return "it is a damaged ELF file: " + elfErr.Error()
-	}
-	if here := machine(); file.Machine != here {
-		return fmt.Sprintf("it is built for another architecture, %s; this machine is %s", architecture(file.Machine), architecture(here))
 	}
 	if file.Type != elf.ET_EXEC && file.Type != elf.ET_DYN {
 		return "it is an ELF file, but not a program (" + file.Type.String() + ")"
