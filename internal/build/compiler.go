@@ -39,7 +39,8 @@ type CompilerConfig struct {
 	Memory      int64         // bytes, of the instance that compiles, its files included; 0 = 2 GiB
 	Concurrency int           // builds at once; 0 = 1
 	GoProxy     string        // where Go's modules come from; "" = https://proxy.golang.org
-	FetchEnv    []string      // added to the environment of what fetches: HTTPS_PROXY, GONOSUMDB, SSL_CERT_FILE
+	GoSumDB     string        // what verifies modules whose sums go.sum lacks; "" = sum.golang.org, off = nothing
+	FetchEnv    []string      // added to the environment of what fetches: HTTPS_PROXY, SSL_CERT_FILE
 	Log         *slog.Logger  // nil = none
 }
 
@@ -55,6 +56,9 @@ func (c CompilerConfig) withDefaults() CompilerConfig {
 	}
 	if c.GoProxy == "" {
 		c.GoProxy = "https://proxy.golang.org"
+	}
+	if c.GoSumDB == "" {
+		c.GoSumDB = "sum.golang.org"
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

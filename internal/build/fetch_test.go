@@ -129,7 +129,7 @@ func TestFetchModules(t *testing.T) {
 func TestFetchWithoutSums(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t)
-	w := newWorkshop(t, CompilerConfig{GoProxy: p.URL, FetchEnv: []string{"GONOSUMDB=example.com"}})
+	w := newWorkshop(t, CompilerConfig{GoProxy: p.URL, GoSumDB: "off"})
 	files := usingLib("")
 	if _, err := w.compile(t, runtime.Go, "main", files[:2]...); err != nil {
 		t.Error(err)
@@ -156,7 +156,7 @@ func TestFetchSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorkshop(t, CompilerConfig{GoProxy: p.URL, FetchEnv: []string{"GONOSUMDB=example.com"}})
+			w := newWorkshop(t, CompilerConfig{GoProxy: p.URL, GoSumDB: "off"})
 			_, err := w.compile(t, runtime.Go, "main", c.files...)
 			if got := message(t, err); !strings.Contains(got, c.want) || strings.Contains(got, stageTemplate) {
 				t.Errorf("it says %q, want …%s…", got, c.want)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -173,7 +174,7 @@ func (j *job) vendor(ctx context.Context, s *stage, f fetch, module string) erro
 func (j *job) goEnv(s *stage) []string {
 	return []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + s.path("home"), "TMPDIR=" + s.path("tmp"),
 		"GOPATH=" + s.path("go"), "GOMODCACHE=" + s.path("mod"), "GOCACHE=" + s.path("cache"), "GOFLAGS=-mod=mod -modcacherw",
-		"GOPROXY=" + j.cfg.GoProxy, "GOVCS=*:off", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off",
+		"GOPROXY=" + j.cfg.GoProxy, "GOSUMDB=" + j.cfg.GoSumDB, "GOVCS=*:off", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off",
 		"GO111MODULE=on", "CGO_ENABLED=0", "GOOS=" + j.plan.goos, "GOARCH=" + j.plan.goarch}
 }
 
@@ -189,7 +190,7 @@ func (j *job) fetchError(err error, said string, f fetch) error {
 		return fmt.Errorf("fetch modules: %w", err)
 	case unreachable(said):
 		return nimbus.WrapError(nimbus.CodeUnavailable, err, "Go modules can't be fetched from %s (build.go_proxy): %s",
-			j.cfg.GoProxy, lastLine(said))
+			redacted(j.cfg.GoProxy), lastLine(said))
 	}
 	return &CompileError{Message: f.imports.locate(said)}
 }
@@ -208,4 +209,15 @@ func unreachable(said string) bool {
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
 	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// redacted is a list of proxies without passwords.
+func redacted(list string) string {
+	items := strings.Split(list, ",")
+	for i, item := range items {
+		if u, err := url.Parse(item); err == nil {
+			items[i] = u.Redacted()
+		}
+	}
+	return strings.Join(items, ",")
 }

@@ -33,6 +33,7 @@ type Config struct {
 	Driver    Driver
 	Pool      Pool
 	Scheduler Scheduler
+	Build     Build
 	Limits    nimbus.Limits
 	Retention Retention
 }

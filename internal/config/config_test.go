@@ -42,6 +42,8 @@ func TestDefaults(t *testing.T) {
 		Pool: Pool{HealthCheckInterval: 10 * time.Second, MaxVMAge: time.Hour, MaxInvocations: 1000,
 			IdleTimeout: 2 * time.Minute, FreezeAfter: time.Second, UseSnapshots: true},
 		Scheduler: Scheduler{QueueSize: 2048},
+		Build: Build{Timeout: 5 * time.Minute, Memory: 2 << 30, Concurrency: 1, GoProxy: "https://proxy.golang.org",
+			GoSumDB: "sum.golang.org"},
 		Limits:    nimbus.DefaultLimits(),
 		Retention: Retention{Records: 7 * 24 * time.Hour, Logs: 72 * time.Hour, LogBytes: 2 << 30, Versions: 10},
 	}
@@ -292,7 +294,7 @@ func TestEverySettingSets(t *testing.T) {
 
 func another(t *testing.T, s setting) any {
 	t.Helper()
-	candidates := []any{"127.0.0.1:1", "true", "false", "debug", "json", "[{runtime: p}]", "77", "777", "77s", "/elsewhere"}
+	candidates := []any{"127.0.0.1:1", "true", "false", "debug", "json", "[{runtime: p}]", "7", "77", "777", "77s", "/elsewhere", "off"}
 	for _, value := range candidates {
 		var probe Config
 		if s.set(&probe, value) == nil && value != s.Default {

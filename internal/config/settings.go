@@ -15,6 +15,7 @@ func settings() []setting {
 	all = append(all, serverSettings()...)
 	all = append(all, driverSettings()...)
 	all = append(all, allLive(poolSettings())...)
+	all = append(all, buildSettings()...)
 	all = append(all, limitSettings()...)
 	return append(all, allLive(retentionSettings())...)
 }
