@@ -238,6 +238,8 @@ class Connection extends Channel {
     socket._handle.setBlocking(true);
     this.follow = socket.resume.bind(socket);
     this.leave = socket.pause.bind(socket);
+    this.hold = socket.ref.bind(socket); // keeps the loop turning until something comes
+    this.release = socket.unref.bind(socket);
   }
 }
 
@@ -245,6 +247,8 @@ class Connection extends Channel {
 class Rehearsal extends Channel {
   follow() {}
   leave() {}
+  hold() {}
+  release() {}
 }
 
 // What a handler is told about its call: our names, and AWS's.
@@ -292,7 +296,8 @@ class Runtime {
     this.ended = ended;
     this.calls = { __proto__: null };
     this.running = 0;
-    this.streaming = 0;
+    this.streaming = 0; // calls that send a stream
+    this.waiting = 0; // and of these, those that wait for credit
     this.scopes = undefined; // tells calls apart; made when something could be mistaken
     this.ending = false; // user code has broken the process: it ends after what it owes
     this.owesInit = false;
@@ -471,7 +476,7 @@ class Runtime {
         total += size;
         if (total > this.maxStream) throw tooLarge(`the streamed response has reached ${total} bytes`, this.maxStream);
         await new NativePromise(later); // lets the loop read a Cancel
-        while (call.credit <= 0 && !call.cancelled) await new NativePromise((go) => (call.wake = go));
+        if (call.credit <= 0 && !call.cancelled) await this.credit(call);
         if (call.cancelled || call.meta !== '') break;
         call.credit -= 4 + meta.length + size;
         channel.sendMeta(CHUNK, call.number, meta, raw);
@@ -479,6 +484,14 @@ class Runtime {
     } finally {
       if (--this.streaming === 0) channel.leave();
     }
+  }
+
+  // Waits until the platform has taken enough of a stream, or wants no more of it.
+  async credit(call) {
+    if (this.waiting++ === 0) this.channel.hold();
+    while (call.credit <= 0 && !call.cancelled && call.meta === '') await new NativePromise((go) => (call.wake = go));
+    call.wake = undefined;
+    if (--this.waiting === 0) this.channel.release();
   }
 
   // Chooses the call's answer. It is given a turn of the loop later: what the handler left to the very next
@@ -723,8 +736,7 @@ function encode(result, bound) {
   try {
     text = stringify(result);
   } catch (e) {
-    const at = locate(result);
-    throw new UserError('Runtime.MarshalError', `Unable to marshal response: ${at ?? describe(e).message}`);
+    throw new UserError('Runtime.MarshalError', `Unable to marshal response: ${culprit(result) ?? describe(e).message}`);
   }
   if (text === undefined) {
     if (result === undefined) return 'null';
@@ -737,7 +749,15 @@ function encode(result, bound) {
   return text;
 }
 
-// Says what in a value is not JSON, and where; undefined when nothing is found.
+// Says what in a result is not JSON, and where; undefined when that is not found, or code in it raises.
+function culprit(result) {
+  try {
+    return locate(result);
+  } catch {
+    return undefined;
+  }
+}
+
 function locate(value, at = 'result', above = []) {
   if (typeof value === 'bigint') return `${at} is a BigInt`;
   if (value === null || typeof value !== 'object') return undefined;
