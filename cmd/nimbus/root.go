@@ -64,6 +64,8 @@ func newRootCommand(c *cli) *cobra.Command {
 		newBackupCommand(c),
 		newRestoreCommand(c),
 		newRuntimeCommand(c),
+		newTopCommand(c),
+		newSettingsCommand(c),
 		newAPIKeyCommand(c),
 		newVersionCommand(c),
 		newCompletionCommand(),
