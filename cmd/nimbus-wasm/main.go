@@ -18,20 +18,33 @@ const (
 	socket = 3
 	tmpDir = "/tmp"
 
+	// compileFile is the mode of the process that compiles one module, and has no part in the protocol.
+	compileFile = "compile-file"
+
 	// A call leaves little garbage and little is alive beside the module's memory, which the collector doesn't see:
 	// it would run every hundred calls.
 	collectAt = 200
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fatal(errors.New("started by nimbus only"))
+	err := errors.New("started by nimbus only")
+	switch ctx := context.Background(); {
+	case len(os.Args) == 2:
+		err = run(ctx, os.Args[1])
+	case len(os.Args) == 4 && os.Args[1] == compileFile:
+		err = wasm.CompileFile(ctx, os.Args[2], os.Args[3])
 	}
-	if err := run(context.Background(), os.Args[1]); err != nil && !errors.Is(err, wire.ErrEnded) {
-		fatal(err)
+	if failure := (*wasm.Failure)(nil); errors.As(err, &failure) {
+		fmt.Print(failure.Message)
+		os.Exit(wasm.FailureStatus)
+	}
+	if err != nil && !errors.Is(err, wire.ErrEnded) {
+		fmt.Fprintln(os.Stderr, "nimbus-wasm:", err)
+		os.Exit(2)
 	}
 }
 
+// run speaks the agent protocol.
 func run(ctx context.Context, mode string) error {
 	conn, err := wire.Inherited(socket)
 	if err != nil {
@@ -48,12 +61,7 @@ func run(ctx context.Context, mode string) error {
 		}
 		return wire.Serve(conn, wire.HelloMsg{Runtime: "wasm"}, worker)
 	case "compile":
-		return wire.Serve(conn, wire.HelloMsg{Runtime: "wasm-compiler"}, wasm.NewCompiler(tmpDir))
+		return wire.Serve(conn, wire.HelloMsg{Runtime: "wasm-compiler"}, wasm.NewCompiler(tmpDir, "/proc/self/exe", compileFile))
 	}
 	return fmt.Errorf("mode %q is not known", mode)
-}
-
-func fatal(err error) {
-	fmt.Fprintln(os.Stderr, "nimbus-wasm:", err)
-	os.Exit(2)
 }

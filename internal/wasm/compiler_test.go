@@ -6,11 +6,15 @@ import (
 	"context"
 	"debug/buildinfo"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"nimbus/internal/program"
 	"nimbus/internal/wasm"
@@ -18,30 +22,40 @@ import (
 	"nimbus/internal/wire"
 )
 
-func engine(t testing.TB) *wasm.Engine {
-	t.Helper()
-	e, err := wasm.NewEngine(context.Background(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
+// compileMode makes the test binary the process that a compiler starts.
+const compileMode = "compile-file"
+
+func compileFile(path, cacheDir string) int {
+	const address = 4 << 30 // bytes; what a module claims is not to be had
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: address, Max: address}); err != nil {
+		return 1
 	}
-	t.Cleanup(func() {
-		if err := e.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	err := wasm.CompileFile(context.Background(), path, cacheDir)
+	if failure := (*wasm.Failure)(nil); errors.As(err, &failure) {
+		fmt.Print(failure.Message)
+		return wasm.FailureStatus
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // compile asks a compiler, which has the modules in a package.
-func compile(t *testing.T, event string, modules map[string][]byte) (wire.RespMeta, []byte) {
+func compile(t testing.TB, event string, modules map[string][]byte) (wire.RespMeta, []byte) {
 	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	code, tmp := t.TempDir(), t.TempDir()
 	for name, module := range modules {
 		if err := os.WriteFile(filepath.Join(code, name), module, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	conn := connect(t, wasm.NewCompiler(tmp))
+	conn := connect(t, wasm.NewCompiler(tmp, self, compileMode))
 	if meta, err := conn.Init(limited(t), wire.InitMsg{CodeDir: code}); err != nil || !meta.OK {
 		t.Fatalf("%+v, %v", meta, err)
 	}
@@ -104,10 +118,10 @@ func TestCompileAhead(t *testing.T) {
 		edit func([]byte) []byte
 		log  string
 	}{
-		"as it is":           {func(b []byte) []byte { return b }, ""},
-		"damaged":            {func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, "is of no use, compiling it again"},
-		"cut short":          {func(b []byte) []byte { return b[:len(b)/3] }, "is of no use, compiling it again"},
-		"empty":              {func([]byte) []byte { return nil }, "is of no use, compiling it again"},
+		"as it is":  {func(b []byte) []byte { return b }, ""},
+		"damaged":   {func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, "is of no use, compiling it again"},
+		"cut short": {func(b []byte) []byte { return b[:len(b)/3] }, "is of no use, compiling it again"},
+		"empty":     {func([]byte) []byte { return nil }, "is of no use, compiling it again"},
 		"of another version": {func(b []byte) []byte {
 			return bytes.Replace(b, []byte("dev"), []byte("old"), 1) /* test binaries know no versions */
 		}, ""},
@@ -134,9 +148,13 @@ func TestCompileAhead(t *testing.T) {
 
 func TestCompileRefuses(t *testing.T) {
 	t.Parallel()
-	modules := map[string][]byte{"good.wasm": minimal(onePage), "bad.wasm": []byte("\x00asm\x0d\x00\x01\x00")}
+	claims := []byte{1, 6, 1, 0x60, 0xff, 0xff, 0xff, 0xff, 0x0f}                                        // a function of 4 G parameters
+	locals := slices.Concat(leb(9), []byte{1, 0xf0, 0xff, 0xff, 0xff, 0x0f, i32, 0x20, 0}, []byte{0x0b}) // and one of as many variables
+	modules := map[string][]byte{"claims.wasm": module(claims), "locals.wasm": module(reactorTypes, reactorFunctions, onePage, reactorExports, section(codeSection, locals, handleBody)), "good.wasm": minimal(onePage), "bad.wasm": []byte("\x00asm\x0d\x00\x01\x00")}
 	for event, want := range map[string][2]string{
 		`{"module":"bad.wasm"}`:     {compilemsg.Failed, "component model"},
+		`{"module":"claims.wasm"}`:  {compilemsg.Failed, "has made the compiler fail: exit status 2: fatal error: "},
+		`{"module":"locals.wasm"}`:  {compilemsg.Failed, "has made the compiler fail: exit status 2: fatal error: "},
 		`{"module":"absent.wasm"}`:  {compilemsg.Failed, "the package has no absent.wasm"},
 		`{"module":"../good.wasm"}`: {compilemsg.Failed, "is no file of the package"},
 		`nonsense`:                  {"CompilerError", "decode the request"},

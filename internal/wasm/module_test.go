@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"nimbus/internal/wasm/compilemsg"
 	"nimbus/internal/wire"
 )
 
@@ -99,10 +100,10 @@ func FuzzCompile(f *testing.F) {
 	f.Add(fixture(f, "command.wasm"))
 	f.Add([]byte("\x00asm\x0d\x00\x01\x00"))
 	f.Add(binary.AppendUvarint([]byte("\x00asm\x01\x00\x00\x00\x05"), 1<<60))
-	e := engine(f)
 	f.Fuzz(func(t *testing.T, module []byte) {
-		if m, err := e.Compile(t.Context(), module); (m == nil) == (err == nil) {
-			t.Errorf("got %v, %v", m, err)
+		meta, _ := compile(t, `{"module":"handler.wasm"}`, map[string][]byte{"handler.wasm": module})
+		if !meta.OK && (meta.Type != compilemsg.Failed || meta.Message == "") {
+			t.Errorf("got %+v", meta)
 		}
 	})
 }

@@ -127,15 +127,29 @@ func (w *Worker) Close(ctx context.Context) error {
 
 // readModule reads a file of a package.
 func readModule(dir, name string) ([]byte, error) {
-	if !filepath.IsLocal(name) {
-		return nil, &Failure{Type: "Runtime.HandlerNotFound", Message: fmt.Sprintf("the handler %q is no file of the package", name)}
+	path, err := modulePath(dir, name)
+	if err != nil {
+		return nil, err
 	}
-	binary, err := os.ReadFile(filepath.Join(dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Failure{Type: "Runtime.HandlerNotFound", Message: fmt.Sprintf("the package has no %s", name)}
-	}
+	binary, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the module: %w", err)
 	}
 	return binary, nil
+}
+
+// modulePath returns where a file of a package is.
+func modulePath(dir, name string) (string, error) {
+	if !filepath.IsLocal(name) {
+		return "", &Failure{Type: "Runtime.HandlerNotFound", Message: fmt.Sprintf("the handler %q is no file of the package", name)}
+	}
+	path := filepath.Join(dir, name)
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", &Failure{Type: "Runtime.HandlerNotFound", Message: fmt.Sprintf("the package has no %s", name)}
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	return path, nil
 }

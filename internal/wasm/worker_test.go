@@ -18,7 +18,12 @@ import (
 	"nimbus/internal/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == compileMode {
+		os.Exit(compileFile(os.Args[2], os.Args[3]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const patience = 20 * time.Second
 
