@@ -139,7 +139,7 @@ func (p *program) wire() error {
 		return fmt.Errorf("open the functions' logs: %w", err)
 	}
 	if p.pool, err = pool.New(pool.Deps{Drivers: []driver.Driver{p.driver}, Packages: cache, Logs: p.logs,
-		Metrics: p.metrics, Log: p.log}, poolConfig(p.cfg, p.runtimes)); err != nil {
+		Metrics: p.metrics, Log: p.log, Machine: pool.NewProcStat()}, poolConfig(p.cfg, p.runtimes)); err != nil {
 		return fmt.Errorf("set up the pool: %w", err)
 	}
 	p.invokes = invoke.New(invoke.Deps{Functions: control, Catalog: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),

@@ -28,9 +28,9 @@ const (
 	leastStart = time.Millisecond
 	// saturatedCost is how much dearer a start is on a machine without processor time to spare: it takes
 	// that time from the calls that run.
-	saturatedCost = 20
+	saturatedCost = 10
 	// leastSaturated is the wait that is put up with on such a machine before an instance is added.
-	leastSaturated = 250 * time.Millisecond
+	leastSaturated = 100 * time.Millisecond
 )
 
 // Grow says how many instances to start now. A call that gets a busy instance sooner than a new one would be
