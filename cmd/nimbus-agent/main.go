@@ -23,6 +23,8 @@ func main() {
 		serve(agent.Go)
 	case "serve custom":
 		serve(agent.Custom)
+	case "build":
+		build()
 	}
 	fmt.Fprintln(os.Stderr, "nimbus-agent: started by nimbus only")
 	os.Exit(2)

@@ -30,6 +30,15 @@ func serve(kind agent.Kind) {
 	leave(err)
 }
 
+// build compiles until the platform goes away. It never returns.
+func build() {
+	conn, err := wire.Inherited(socket)
+	if err == nil {
+		err = agent.Build(conn, agent.Config{})
+	}
+	leave(err)
+}
+
 // frugal has the process take little memory: it hands on bytes, one call at a time.
 func frugal() {
 	runtime.GOMAXPROCS(1)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,9 +46,13 @@ func TestMain(m *testing.M) {
 func serve(role string) int {
 	conn, err := wire.Inherited(3)
 	if err == nil {
-		kinds := map[string]agent.Kind{"go": agent.Go, "custom": agent.Custom}
-		if kind, ok := kinds[role]; ok {
-			err = agent.Serve(conn, kind, agent.Config{Listen: "127.0.0.1:0"})
+		switch cfg := (agent.Config{Listen: "127.0.0.1:0"}); role {
+		case "go":
+			err = agent.Serve(conn, agent.Go, cfg)
+		case "custom":
+			err = agent.Serve(conn, agent.Custom, cfg)
+		case "build-go":
+			err = agent.Build(conn, cfg)
 		}
 	}
 	switch {
@@ -150,6 +155,21 @@ func (i *instance) write(t testing.TB, name, content string, mode os.FileMode) {
 	if err := os.Chmod(path, mode); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// children lists the processes that the agent has started.
+func (i *instance) children(t testing.TB) []string {
+	t.Helper()
+	lists, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(i.cmd.Process.Pid), "task", "*", "children"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var children []string
+	for _, path := range lists {
+		list, _ := os.ReadFile(path) // threads come and go
+		children = append(children, strings.Fields(string(list))...)
+	}
+	return children
 }
 
 func (i *instance) init(t testing.TB, env map[string]string) wire.RespMeta {

@@ -253,11 +253,7 @@ func TestStdinAhead(t *testing.T) {
 		if meta := i.init(t, map[string]string{"AHEAD": "once", "MARK": mark}); !meta.OK {
 			t.Fatalf("init: %+v", meta)
 		}
-		children := filepath.Join("/proc", strconv.Itoa(i.cmd.Process.Pid), "task", strconv.Itoa(i.cmd.Process.Pid), "children")
-		testenv.Eventually(t, patience, func() bool {
-			list, err := os.ReadFile(children)
-			return err == nil && len(strings.Fields(string(list))) == 0
-		})
+		testenv.Eventually(t, patience, func() bool { return len(i.children(t)) == 0 })
 		i.want(t, `1`, `1`)
 	})
 	t.Run("it takes its time", func(t *testing.T) {
