@@ -77,7 +77,7 @@ func compile(t testing.TB, event string, modules map[string][]byte) (wire.RespMe
 }
 
 // unpack writes what a compiler has made into a package, changed by edit, and returns how many files there were.
-func unpack(t *testing.T, made []byte, dir string, edit func(content []byte) []byte) int {
+func unpack(t testing.TB, made []byte, dir string, edit func(content []byte) []byte) int {
 	t.Helper()
 	files := 0
 	for in := tar.NewReader(bytes.NewReader(made)); ; {
