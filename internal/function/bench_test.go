@@ -31,6 +31,7 @@ type bench struct {
 	routes  *changes
 	driver  *prober
 
+	builder  *build.Builder
 	compiler *compiler
 	printed  *printed
 }
@@ -90,13 +91,24 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{control: db.Control(), blobs: blobs, routes: &changes{}, compiler: newCompiler(builder), printed: &printed{}, driver: &prober{driver.Report{Healthy: true}}}
-	b.Service = New(Deps{Functions: b.control, Packages: builder, Compiler: b.compiler, Runtimes: runtimes(),
+	b := &bench{control: db.Control(), blobs: blobs, routes: &changes{}, builder: builder, compiler: newCompiler(builder), printed: &printed{}, driver: &prober{driver.Report{Healthy: true}}}
+	b.Service = b.service()
+	return b
+}
+
+func (b *bench) service() *Service {
+	return New(Deps{Functions: b.control, Packages: b.builder, Compiler: b.compiler, Runtimes: runtimes(),
 		Drivers: map[string]Prober{
 			"sandbox": b.driver,
 			"broken":  &prober{driver.Report{Reason: "this kernel has no user namespaces"}},
-		}, Routes: b.routes, Logs: b.printed}, Config{Limits: limits, Driver: "sandbox", Keep: 3})
-	return b
+		}, Routes: b.routes, Logs: b.printed}, Config{Limits: nimbus.DefaultLimits(), Driver: "sandbox", Keep: 3})
+}
+
+// restarted is what another process finds.
+func (b *bench) restarted() *bench {
+	next := *b
+	next.Service = b.service()
+	return &next
 }
 
 func runtimes() *runtime.Set {

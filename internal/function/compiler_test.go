@@ -104,16 +104,16 @@ func (b *bench) hold() *gate {
 	return g
 }
 
-// work runs the service until the test ends.
+// work works off builds until the test ends. Garbage is left: here, all that is unused is.
 func (b *bench) work(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- b.Run(ctx) }()
+	go func() { ended <- b.runBuilds(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("Run = %v", err)
+			t.Errorf("runBuilds = %v", err)
 		}
 	})
 	t.Cleanup(stop)

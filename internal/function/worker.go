@@ -23,7 +23,9 @@ const (
 )
 
 // pause is how long to wait after so many attempts.
-func pause(attempts int) time.Duration { return time.Second << (2 * (attempts - 1)) }
+func (s *Service) pause(attempts int) time.Duration {
+	return s.cfg.RetryAfter << (2 * (min(attempts, buildAttempts) - 1))
+}
 
 // runBuilds works off builds until ctx ends: first those that an earlier process has left.
 func (s *Service) runBuilds(ctx context.Context) error {
@@ -55,7 +57,7 @@ func (s *Service) resumeBuilds(ctx context.Context) {
 			return
 		}
 		s.cfg.Log.WarnContext(ctx, "pending builds could not be read", "error", err)
-		timer := time.NewTimer(pause(1))
+		timer := time.NewTimer(s.pause(1))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -82,7 +84,7 @@ func (s *Service) work(ctx context.Context, j *job) {
 	default:
 		s.cfg.Log.ErrorContext(ctx, "a build could not be worked off", "function", j.function.String(),
 			"attempt", j.attempts, "error", err)
-		s.queue.again(j, time.Now().Add(pause(min(j.attempts, buildAttempts))))
+		s.queue.again(j, time.Now().Add(s.pause(j.attempts)))
 	}
 }
 

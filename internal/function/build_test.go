@@ -1,0 +1,527 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nimbus"
+	"nimbus/internal/build"
+	"nimbus/internal/store"
+	"nimbus/internal/testenv"
+)
+
+var syntaxError = &build.CompileError{Message: "./main.go:3:1: syntax error: unexpected }"}
+
+func TestCreateBuilds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	b.compiler.set(func(_ context.Context, _ build.Request, progress func(string)) error {
+		progress("go: downloading example.org/x v1.0.0")
+		return nil
+	})
+	f, err := b.Create(t.Context(), owner(), "", "f", goText("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := f.Version
+	if f.Status != nimbus.StatusActive || f.StatusMessage != "" || !f.Build.IsZero() || v.Number != 1 || v.Toolchain != "go1.26.8" ||
+		v.Source.Inline != "main.go" || v.Package == v.Source || v.Settings.Runtime != "go1.26" || v.Settings.Handler != "main" {
+		t.Errorf("it came to %+v", f)
+	}
+	if code, err := b.Code(t.Context(), owner(), byID(f)); err != nil || !strings.HasPrefix(code, "package main") {
+		t.Errorf("its code is %q, %v", code, err)
+	}
+	log := b.printed.text()
+	if !strings.HasPrefix(log, "platform go: downloading example.org/x v1.0.0\nplatform version 1 was built in ") {
+		t.Errorf("it logged %q", log)
+	}
+
+	// What needs no new code is not compiled again; what changes it is.
+	same := b.update(t, f, goText("1"))
+	larger := b.update(t, f, Input{MemoryMB: ptr(int64(512))})
+	again := b.update(t, f, Input{Runtime: ptr("go1.26"), Handler: ptr("main"), MinInstances: ptr(1)})
+	if same.Version.Number != 1 || larger.Version.Number != 2 || again.Version.Number != 3 || b.compiler.count() != 1 {
+		t.Errorf("versions %d, %d, %d after %d compilations", same.Version.Number, larger.Version.Number, again.Version.Number, b.compiler.count())
+	}
+	if again.Version.Package != v.Package || again.Version.Source != v.Source || again.Version.Toolchain != v.Toolchain {
+		t.Errorf("settings changed the code: %+v", again.Version)
+	}
+	changed := b.update(t, f, goText("2"))
+	if changed.Version.Number != 4 || changed.Version.Package == v.Package || b.compiler.count() != 2 {
+		t.Errorf("other code came to %+v after %d compilations", changed.Version, b.compiler.count())
+	}
+}
+
+// TestBuildingIsSeen: at every moment a function says what it is.
+func TestBuildingIsSeen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	g := b.hold()
+	in := goText("1")
+	in.Async = true
+	f, err := b.Create(t.Context(), owner(), "", "f", in)
+	if err != nil || f.Status != nimbus.StatusBuilding || f.StatusMessage != "version 1 is being built" || f.Version.Number != 1 || f.Build.IsZero() {
+		t.Fatalf("it came to %+v, %v", f, err)
+	}
+	<-g.begun
+	if got := b.get(t, f.ID); got.Status != f.Status || got.StatusMessage != f.StatusMessage || got.Build != f.Build {
+		t.Errorf("it is %+v", got)
+	}
+	b.routes.take()
+	g.answer <- nil
+	b.settled(t, f.ID)
+	if got := b.get(t, f.ID); got.Status != nimbus.StatusActive || got.StatusMessage != "" || !got.Version.Made() {
+		t.Errorf("it came to %+v", got)
+	}
+	if told := b.routes.take(); !slices.Equal(told, []nimbus.ID{f.ID}) {
+		t.Errorf("the routes were told of %v", told)
+	}
+
+	in = goText("2")
+	in.Async = true
+	next := b.update(t, f, in)
+	<-g.begun
+	for _, got := range []*nimbus.Function{next, b.get(t, f.ID)} {
+		if got.Status != nimbus.StatusActive || got.StatusMessage != "version 2 is being built" || got.Version.Number != 1 || !got.Version.Made() {
+			t.Errorf("while version 2 is built it is %+v", got)
+		}
+	}
+	g.answer <- syntaxError
+	b.settled(t, f.ID)
+	if got := b.get(t, f.ID); got.Status != nimbus.StatusActive || got.Version.Number != 1 ||
+		got.StatusMessage != "version 2 could not be built: ./main.go:3:1: syntax error: unexpected }" {
+		t.Errorf("a failed update came to %+v", got)
+	}
+}
+
+func TestFailedBuilds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	b.compiler.set(func(context.Context, build.Request, func(string)) error { return syntaxError })
+	f, err := b.Create(t.Context(), owner(), "", "f", goText("bad"))
+	if err != nil || f.Status != nimbus.StatusFailed || f.StatusMessage != syntaxError.Message || f.Version.Number != 1 || f.Version.Made() {
+		t.Fatalf("it came to %+v, %v", f, err)
+	}
+	if b.compiler.count() != 1 {
+		t.Errorf("the same mistake was compiled %d times", b.compiler.count())
+	}
+	if code, err := b.Code(t.Context(), owner(), byID(f)); err != nil || !strings.Contains(code, "// bad") {
+		t.Errorf("its code is %q, %v", code, err)
+	}
+	// The same code again is another try, and so is anything else; a status can't be wished for.
+	again := b.update(t, f, goText("bad"))
+	if again.Status != nimbus.StatusFailed || b.compiler.count() != 2 {
+		t.Errorf("another try came to %+v after %d compilations", again, b.compiler.count())
+	}
+	_, err = b.Update(t.Context(), owner(), byID(f), Input{Status: ptr(nimbus.StatusActive)})
+	wantCode(t, err, nimbus.CodeConflict)
+	b.compiler.set(nil)
+	good := b.update(t, f, goText("good"))
+	if good.Status != nimbus.StatusActive || good.StatusMessage != "" || good.Version.Number != 1 || !good.Version.Made() {
+		t.Errorf("the correction came to %+v", good)
+	}
+
+	// A failed update is taken back by the code that serves, or mended by other code.
+	b.compiler.set(func(context.Context, build.Request, func(string)) error { return syntaxError })
+	worse := b.update(t, f, goText("bad"))
+	if !strings.HasPrefix(worse.StatusMessage, "version 2 could not be built: ") || worse.Version.Number != 1 {
+		t.Errorf("a failed update came to %+v", worse)
+	}
+	b.compiler.set(nil)
+	if kept := b.update(t, f, Input{}); kept.StatusMessage != worse.StatusMessage {
+		t.Errorf("nothing changed, and the message came to %q", kept.StatusMessage)
+	}
+	back := b.update(t, f, goText("good"))
+	if back.StatusMessage != "" || back.Version.Number != 2 || back.Version.Package != good.Version.Package {
+		t.Errorf("what was taken back came to %+v", back)
+	}
+}
+
+func TestFailedFunctionBecomesOneOfAnotherLanguage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	b.compiler.set(func(context.Context, build.Request, func(string)) error { return syntaxError })
+	f := b.create(t, "f", goText("bad"))
+	next := b.update(t, f, Input{Code: ptr(echo), Runtime: ptr("python3.11"), Handler: ptr("")})
+	if next.Status != nimbus.StatusActive || next.Version.Number != 1 || next.Version.Source.Hash != "" || next.Version.Toolchain != "" ||
+		next.Version.Settings.Handler != "handler.handle" {
+		t.Errorf("it came to %+v", next)
+	}
+}
+
+// TestNewerUpdateTakesThePlace: of updates that wait to be built only the newest is, and who asked for another
+// is told.
+func TestNewerUpdateTakesThePlace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	f := b.create(t, "f", goText("1"))
+	g := b.hold()
+	older := make(chan error, 1)
+	go func() {
+		_, err := b.Update(t.Context(), owner(), byID(f), Input{Code: goText("2").Code, MemoryMB: ptr(int64(512))})
+		older <- err
+	}()
+	<-g.begun
+	newer := make(chan *nimbus.Function, 1)
+	go func() {
+		next, err := b.Update(t.Context(), owner(), byID(f), goText("3"))
+		if err != nil {
+			t.Error(err)
+		}
+		newer <- next
+	}()
+	err := <-older
+	wantCode(t, err, nimbus.CodeConflict)
+	if !strings.Contains(err.Error(), "newer update") {
+		t.Errorf("error = %v", err)
+	}
+	<-g.begun
+	g.answer <- nil
+	got := <-newer
+	if got == nil {
+		t.FailNow()
+	}
+	// It changes what was asked for before, not what served then.
+	if got.Version.Number != 2 || got.Version.Settings.Memory != 512*nimbus.MiB || b.compiler.count() != 3 {
+		t.Errorf("it came to %+v after %d compilations", got, b.compiler.count())
+	}
+	if code, err := b.Code(t.Context(), owner(), byID(f)); err != nil || !strings.HasSuffix(code, "// 3\n") {
+		t.Errorf("its code is %q, %v", code, err)
+	}
+}
+
+func TestEqualUpdatesAreOneBuild(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	g := b.hold()
+	f := b.async(t, "f", goText("1"))
+	<-g.begun
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			next, err := b.Update(t.Context(), owner(), byID(f), goText("1"))
+			if err != nil || next.Status != nimbus.StatusActive || next.Version.Number != 1 {
+				t.Errorf("it came to %+v, %v", next, err)
+			}
+		})
+	}
+	g.answer <- nil
+	both.Wait()
+	if b.compiler.count() != 1 {
+		t.Errorf("it was compiled %d times", b.compiler.count())
+	}
+}
+
+func TestBuildOutlivesItsCaller(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	g := b.hold()
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := b.Create(ctx, owner(), "", "f", goText("1"))
+		left <- err
+	}()
+	<-g.begun
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("who left was told %v", err)
+	}
+	g.answer <- nil
+	f, err := b.Get(t.Context(), owner(), Ref{Function: "f"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.settled(t, f.ID)
+	if got := b.get(t, f.ID); got.Status != nimbus.StatusActive {
+		t.Errorf("it came to %+v", got)
+	}
+}
+
+func TestDeleteCancelsTheBuild(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	g := b.hold()
+	waiting := make(chan error, 1)
+	go func() {
+		_, err := b.Create(t.Context(), owner(), "", "f", goText("1"))
+		waiting <- err
+	}()
+	<-g.begun
+	if err := b.Delete(t.Context(), owner(), Ref{Function: "f"}); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, <-waiting, nimbus.CodeNotFound)
+	if left, err := b.control.Builds(t.Context()); err != nil || len(left) != 0 {
+		t.Errorf("%v, %v are left", left, err)
+	}
+	// The worker is free again, and the name too.
+	b.compiler.set(nil)
+	if f := b.create(t, "f", goText("2")); f.Status != nimbus.StatusActive {
+		t.Errorf("the next of that name is %+v", f)
+	}
+	if err := b.CollectGarbage(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.blobCount(t); n != 2 {
+		t.Errorf("there are %d packages, want the source and the program of one function", n)
+	}
+}
+
+// TestBuildsSurviveAStop: what was asked for is built by the next process, in the order of asking, and once.
+func TestBuildsSurviveAStop(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	stop := b.work(t)
+	g := b.hold()
+	told := make(chan error, 1)
+	go func() {
+		_, err := b.Create(t.Context(), owner(), "", "first", goText("1"))
+		told <- err
+	}()
+	<-g.begun
+	second := b.async(t, "second", goText("2"))
+	stop()
+	wantCode(t, <-told, nimbus.CodeUnavailable)
+	if _, err := b.Create(t.Context(), owner(), "", "third", goText("3")); nimbus.CodeOf(err) != nimbus.CodeUnavailable {
+		t.Errorf("after the stop: %v", err)
+	}
+	if got := b.get(t, second.ID); got.Status != nimbus.StatusBuilding {
+		t.Errorf("after the stop it is %s", got.Status)
+	}
+	if err := b.CollectGarbage(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	next := b.restarted()
+	order := make(chan string, 9)
+	b.compiler.set(func(_ context.Context, r build.Request, _ func(string)) error {
+		order <- r.Source.Hash // one at a time
+		return nil
+	})
+	next.work(t)
+	for _, name := range []string{"first", "second", "third"} {
+		f, err := next.Get(t.Context(), owner(), Ref{Function: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.settled(t, f.ID)
+		if got := next.get(t, f.ID); got.Status != nimbus.StatusActive {
+			t.Errorf("%s came to %+v", name, got)
+		} else if <-order != got.Version.Source.Hash {
+			t.Errorf("%s was not built in its turn", name)
+		}
+	}
+	if len(order) != 0 {
+		t.Errorf("%d were built once more", len(order))
+	}
+}
+
+func TestPlatformFailuresAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	broken := nimbus.Errorf(nimbus.CodeUnavailable, "the proxy of modules can't be reached")
+	for name, c := range map[string]struct {
+		compile func(attempt int) error
+		tries   int
+		status  nimbus.Status
+		message string
+	}{
+		"once":            {failing(1, broken), 2, nimbus.StatusActive, ""},
+		"for good":        {failing(9, broken), buildAttempts, nimbus.StatusFailed, "the proxy of modules can't be reached"},
+		"in unknown ways": {failing(9, errors.New("secret detail")), buildAttempts, nimbus.StatusFailed, "the platform failed 3 times to compile it; the server's log says why"},
+		"by panic":        {panicking(1), 2, nimbus.StatusActive, ""},
+		"the input's own": {failing(9, nimbus.Errorf(nimbus.CodeInvalid, "cgo is off")), 1, nimbus.StatusFailed, "cgo is off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.cfg.RetryAfter = time.Millisecond
+			b.compiler.set(func(context.Context, build.Request, func(string)) error { return c.compile(b.compiler.count()) })
+			b.work(t)
+			f, err := b.Create(t.Context(), owner(), "", "f", goText("1"))
+			if err != nil || f.Status != c.status || f.StatusMessage != c.message || b.compiler.count() != c.tries {
+				t.Errorf("after %d tries it came to %s %q, %v", b.compiler.count(), f.Status, f.StatusMessage, err)
+			}
+		})
+	}
+}
+
+func failing(times int, err error) func(int) error {
+	return func(attempt int) error {
+		if attempt <= times {
+			return err
+		}
+		return nil
+	}
+}
+
+func panicking(times int) func(int) error {
+	return func(attempt int) error {
+		if attempt <= times {
+			panic("a mistake of ours")
+		}
+		return nil
+	}
+}
+
+// TestPauses: tries are further and further apart.
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for attempts, want := range map[int]time.Duration{1: time.Second, 2: 4 * time.Second, 3: 16 * time.Second, 9: 16 * time.Second} {
+		if got := b.pause(attempts); got != want {
+			t.Errorf("after %d attempts: %s, want %s", attempts, got, want)
+		}
+	}
+}
+
+// TestQueue: a job that is to be tried again keeps its place, and lets others pass until it is due.
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		first, second := q.add(nimbus.NewID(), nimbus.NewID()), q.add(nimbus.NewID(), nimbus.NewID())
+		if q.add(first.function, first.id) != first {
+			t.Error("a build is in the queue twice")
+		}
+		take := func(want *job) {
+			t.Helper()
+			if _, j := q.next(t.Context()); j != want {
+				t.Errorf("took %p, want %p", j, want)
+			}
+		}
+		take(first)
+		begun := time.Now()
+		q.again(first, begun.Add(time.Minute))
+		take(second)
+		q.again(second, begun.Add(30*time.Second))
+		take(second)
+		if waited := time.Since(begun); waited != 30*time.Second {
+			t.Errorf("the second was taken after %s", waited)
+		}
+		q.end(second, nil)
+		take(first)
+		if waited := time.Since(begun); waited != time.Minute {
+			t.Errorf("the first was taken after %s", waited)
+		}
+		q.cancel(first.id, errGone)
+		q.again(first, time.Now())
+		q.end(first, nil)
+		if <-first.done; !errors.Is(first.err, errGone) {
+			t.Errorf("what was cancelled ended with %v", first.err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*idlePause)
+		defer cancel()
+		if _, j := q.next(ctx); j != nil {
+			t.Errorf("an empty queue gave %v", j)
+		}
+		q.stop(errGone)
+		if late := q.add(nimbus.NewID(), nimbus.NewID()); late.err == nil {
+			t.Error("a stopped queue took a job")
+		}
+	})
+}
+
+func TestQueueCancelsWhatRuns(t *testing.T) {
+	t.Parallel()
+	q := newQueue()
+	j := q.add(nimbus.NewID(), nimbus.NewID())
+	ctx, _ := q.next(t.Context())
+	q.cancelFunction(j.function, errGone)
+	<-ctx.Done()
+	<-j.done
+}
+
+// TestStoreThatFailsForAWhile: what can't be read or written is tried again, and nothing is compiled for nothing.
+func TestStoreThatFailsForAWhile(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.cfg.RetryAfter = time.Millisecond
+	b.functions = &ailing{Control: b.control, left: 4}
+	b.work(t)
+	f, err := b.Create(t.Context(), owner(), "", "f", goText("1"))
+	if err != nil || f.Status != nimbus.StatusActive {
+		t.Errorf("it came to %+v, %v", f, err)
+	}
+}
+
+// ailing is a store that answers what builds ask of it only after a while.
+type ailing struct {
+	store.Control
+	mu   sync.Mutex
+	left int
+}
+
+func (a *ailing) fails() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.left--; a.left >= 0 {
+		return nimbus.Errorf(nimbus.CodeInsufficientStorage, "the disk is full")
+	}
+	return nil
+}
+
+func (a *ailing) Builds(ctx context.Context) ([]nimbus.Build, error) {
+	if err := a.fails(); err != nil {
+		return nil, err
+	}
+	return a.Control.Builds(ctx)
+}
+
+func (a *ailing) Build(ctx context.Context, id nimbus.ID) (*nimbus.Build, error) {
+	if err := a.fails(); err != nil {
+		return nil, err
+	}
+	return a.Control.Build(ctx, id)
+}
+
+func (a *ailing) FinishBuild(ctx context.Context, b *nimbus.Build) error {
+	if err := a.fails(); err != nil {
+		return err
+	}
+	return a.Control.FinishBuild(ctx, b)
+}
+
+func TestLongMessagesAreCut(t *testing.T) {
+	t.Parallel()
+	line := "./main.go:1:1: undefined: x\n"
+	for _, message := range []string{strings.Repeat(line, 1000), strings.Repeat("ü", maxMessage), strings.Repeat("\xffa", maxMessage)} {
+		got := bounded(message)
+		if len(got) > maxMessage+100 || !strings.HasSuffix(got, "has all of it)") || strings.Contains(got, "\xff") {
+			t.Errorf("%.20q came to %d bytes ending in %q", message, len(got), got[len(got)-40:])
+		}
+		if body, _, _ := strings.Cut(got, "\n…"); strings.HasPrefix(message, line) && !strings.HasSuffix(body+"\n", line) {
+			t.Errorf("it is cut within a line: %q", body[len(body)-40:])
+		}
+	}
+	if got := bounded(line); got != strings.TrimSpace(line) {
+		t.Errorf("a short one came to %q", got)
+	}
+}
+
+// settled waits until no build of the function is pending.
+func (b *bench) settled(t *testing.T, id nimbus.ID) {
+	t.Helper()
+	testenv.Eventually(t, 10*time.Second, func() bool { return b.get(t, id).Build.IsZero() })
+}
+
+// async creates a function whose build is still pending.
+func (b *bench) async(t *testing.T, name string, in Input) *nimbus.Function {
+	t.Helper()
+	in.Async = true
+	return b.create(t, name, in)
+}
