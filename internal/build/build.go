@@ -88,6 +88,9 @@ func (b *Builder) build(ctx context.Context, src Source, check func(tree fs.FS) 
 	if err := check(t); err != nil {
 		return nimbus.Package{}, err
 	}
+	if err := t.markPrograms(); err != nil {
+		return nimbus.Package{}, err
+	}
 	// Uploading is over: from here on it is our own disk that a waiting Collect waits for.
 	if err := b.gate.Acquire(ctx, 1); err != nil {
 		return nimbus.Package{}, err

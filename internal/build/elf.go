@@ -81,6 +81,8 @@ func goArch(m elf.Machine, data elf.Data) string {
 		elf.EM_RISCV: "riscv64", elf.EM_S390: "s390x", elf.EM_PPC64: "ppc64", elf.EM_LOONGARCH: "loong64", elf.EM_MIPS: "mips"}
 	name, known := names[m]
 	switch {
+	case !known && strings.Contains(m.String(), "+"):
+		return fmt.Sprintf("machine %d", uint16(m))
 	case !known:
 		return strings.ToLower(strings.TrimPrefix(m.String(), "EM_"))
 	case m == elf.EM_PPC64 && data == elf.ELFDATA2LSB:

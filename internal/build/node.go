@@ -14,11 +14,11 @@ type script struct {
 }
 
 var (
-	commonExport  = regexp.MustCompile(`(?:^|[^.\w$])(?:module\.)?exports\.([A-Za-z_$][\w$]*)\s*=(?:[^=]|$)`)
+	commonExport  = regexp.MustCompile(`(?:^|[^.\w$])(?:module\.)?exports\.([A-Za-z_$][\w$]*)\s*`)
 	objectExport  = regexp.MustCompile(`(?:(?:^|[^.\w$])module\.exports\s*=|(?:^|[^.\w$])export\s+default)\s*\{`)
 	declareExport = regexp.MustCompile(`(?:^|[^.\w$])export\s+(?:default\s+)?(?:async\s+)?(?:function\s*\*?|const|let|var|class)\s*([A-Za-z_$][\w$]*)`)
 	listExport    = regexp.MustCompile(`(?:^|[^.\w$])export\s*\{([^}]*)\}`)
-	esStatement   = regexp.MustCompile(`(?m)(?:^|;)\s*(?:export\s*(?:\{|\*|default\b|async\b|function\b|const\b|let\b|var\b|class\b)|import\s*(?:""|\{|\*|[A-Za-z_$]))`)
+	esStatement   = regexp.MustCompile(`(?m)(?:^|;)\s*(?:export\s*(?:\{|\*|default\b|async\b|function\b|const\b|let\b|var\b|class\b)|import(?:\s*(?:""|\{|\*)|\s+[A-Za-z_$]))`)
 	scriptName    = regexp.MustCompile(`^[A-Za-z_$][\w$]*`)
 )
 
@@ -27,7 +27,12 @@ var (
 func scanScript(src []byte) script {
 	text := plainScript(src)
 	s := script{esModule: esStatement.Match(text)}
-	for _, found := range slices.Concat(commonExport.FindAllSubmatch(text, -1), declareExport.FindAllSubmatch(text, -1)) {
+	for _, at := range commonExport.FindAllSubmatchIndex(text, -1) {
+		if rest := text[at[1]:]; bytes.HasPrefix(rest, []byte("=")) && !bytes.HasPrefix(rest, []byte("==")) {
+			s.add(string(text[at[2]:at[3]]))
+		}
+	}
+	for _, found := range declareExport.FindAllSubmatch(text, -1) {
 		s.add(string(found[1]))
 	}
 	for _, found := range listExport.FindAllSubmatch(text, -1) {

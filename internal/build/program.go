@@ -34,7 +34,7 @@ func checkProgram(tree fs.FS, name string) error {
 	return v.Err()
 }
 
-// checkMode refuses what is not marked as executable. At the top of a package that is set right, see pack.
+// checkMode refuses what is not marked as executable. At the top of a package that is set right, see markPrograms.
 func checkMode(tree fs.FS, name string) error {
 	st, err := fs.Stat(tree, name)
 	if err != nil {
