@@ -95,7 +95,7 @@ func endCases() []testCase {
 				_, err := i.Invoke(context.Background(), newCall([]byte("null")))
 				failed <- err
 			}()
-			testenv.Eventually(t, patience, func() bool { return out.of(driver.Stdout) != "" })
+			testenv.Eventually(t, patience, func() bool { return out.of(driver.Stdout)+out.of(driver.Stderr) != "" })
 			stopped(t, i)
 			select {
 			case err := <-failed:

@@ -190,6 +190,9 @@ func isolationCases() []testCase {
 					t.Errorf("/proc/%s can be read", name)
 				}
 			}
+			if !s.has("facts") {
+				return // there is no /proc at all
+			}
 			if a := call[attempt](t, i, "/proc/self/oom_score_adj"); strings.TrimSpace(fmt.Sprint(a.Value)) != "500" {
 				t.Errorf("the kernel's choice when memory is short: %+v", a)
 			}

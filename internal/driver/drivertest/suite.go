@@ -3,7 +3,6 @@ package drivertest
 import (
 	_ "embed" // for the suite in each language
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +11,9 @@ import (
 	"nimbus/internal/runtime"
 	"nimbus/internal/testenv"
 )
+
+// programs are the suites that are compiled.
+const programs = "nimbus/internal/driver/drivertest/testdata/"
 
 // Suite is the functions that the cases call, in one language. Cases that call what a language lacks are left
 // out for it.
@@ -38,7 +40,7 @@ func Python(rt runtime.Runtime) Suite {
 		"missing": "import no_such_module", "syntax": "def handle(:", "nothing": "", "throws": "raise KeyError('x')",
 	}
 	return Suite{
-		Runtime: rt, Functions: defined(string(suitePython), "def "), Failure: "ValueError", Items: true, Frees: true, Processes: 1,
+		Runtime: rt, Functions: append(defined(string(suitePython), "def "), "slow"), Failure: "ValueError", Items: true, Frees: true, Processes: 1,
 		Broken: map[string]string{"missing": "Runtime.ImportModuleError", "syntax": "Runtime.UserCodeSyntaxError",
 			"nothing": "Runtime.HandlerNotFound", "throws": "KeyError"},
 		Settings: map[string]string{"LD_BIND_NOW": "1", "PYTHONHASHSEED": "7"},
@@ -56,7 +58,7 @@ func Node(rt runtime.Runtime) Suite {
 		"missing": "require('no-such-module')", "syntax": "exports.handle = (", "nothing": "", "throws": "throw new RangeError('x')",
 	}
 	return Suite{
-		Runtime: rt, Functions: defined(string(suiteNode), "exports."), Failure: "RangeError", Items: true, Processes: 1,
+		Runtime: rt, Functions: append(defined(string(suiteNode), "exports."), "slow"), Failure: "RangeError", Items: true, Processes: 1,
 		Broken: map[string]string{"missing": "Runtime.ImportModuleError", "syntax": "Runtime.UserCodeSyntaxError",
 			"nothing": "Runtime.HandlerNotFound", "throws": "RangeError"},
 		Settings: map[string]string{"LD_BIND_NOW": "1", "NODE_OPTIONS": "--stack-trace-limit=3"},
@@ -71,10 +73,10 @@ var suiteGo []byte
 // executable can do, whatever the executable.
 func Native(t testing.TB) Suite {
 	t.Helper()
-	program := buildGo(t, "./testdata/suite")
+	program := testenv.BuildGo(t, programs+"suite")
 	return Suite{
 		Runtime:   runtime.Runtime{Name: "native", Language: runtime.Custom, Version: "1", Path: program},
-		Functions: defined(string(suiteGo), "\tcase "), Failure: "failure", Items: true, Processes: 1,
+		Functions: append(defined(string(suiteGo), "\tcase "), "slow"), Failure: "failure", Items: true, Processes: 1,
 		Broken:  map[string]string{"missing": "Runtime.HandlerNotFound"},
 		Handler: func(function string) string { return function }, Write: func(testing.TB, string) {},
 	}
@@ -83,7 +85,7 @@ func Native(t testing.TB) Suite {
 // Custom is the suite as a bootstrap of the custom runtime, which the agent at the path serves.
 func Custom(t testing.TB, agent string) Suite {
 	t.Helper()
-	program := buildGo(t, "./testdata/suite")
+	program := testenv.BuildGo(t, programs+"suite")
 	s := Native(t)
 	s.Runtime = runtime.Runtime{Name: "custom", Language: runtime.Custom, Version: "1", Path: agent}
 	s.Settings = map[string]string{"LD_BIND_NOW": "1", "GODEBUG": "madvdontneed=1"}
@@ -101,19 +103,6 @@ func Custom(t testing.TB, agent string) Suite {
 	return s
 }
 
-// buildGo builds a program of this package's directory.
-func buildGo(t testing.TB, pkg string) string {
-	t.Helper()
-	tool := testenv.RequireGo(t)
-	path := filepath.Join(t.TempDir(), "suite")
-	cmd := exec.Command(tool, "build", "-o", path, "nimbus/internal/driver/drivertest/"+strings.TrimPrefix(pkg, "./"))
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
-	}
-	return path
-}
-
 // defined lists the functions that a source defines: what follows the prefix of a line.
 func defined(source, prefix string) []string {
 	var names []string
@@ -126,7 +115,7 @@ func defined(source, prefix string) []string {
 		end := strings.IndexFunc(rest, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r == '_') })
 		names = append(names, rest[:max(end, 0)])
 	}
-	return append(names, "slow")
+	return names
 }
 
 // moduleOr names functions of the suite's module, but for those that are modules of their own.

@@ -89,7 +89,8 @@ func TestConformance(t *testing.T) {
 			}
 			return d
 		},
-		Suites:    []drivertest.Suite{drivertest.Python(python(t)), drivertest.Node(node(t)), drivertest.Native(t), drivertest.Custom(t, programs.Agent)},
+		Suites: []drivertest.Suite{drivertest.Python(python(t)), drivertest.Node(node(t)), drivertest.Native(t),
+			drivertest.Custom(t, programs.Agent), drivertest.Wasm(t, programs.Wasm)},
 		Secret:    secret,
 		Leftovers: func(t *testing.T) []string { return leftovers(t, owner("conformance")) },
 	})
