@@ -112,10 +112,27 @@ func TestBuild(t *testing.T) {
 			t.Errorf("the symbols were not left out, or %v", err)
 		}
 	}
+	b.source(t, "syntax/main.go", "package main\n\nfunc main() { return 1 +\n}\n")
+	b.wantFailure(t, buildmsg.Request{Dir: "syntax", Cache: "cache"}, "main.go:4:1: syntax error: unexpected }")
+	b.source(t, "types/sub/sub.go", "package sub\n\nvar One int = true\n")
+	b.source(t, "types/go.mod", "module example.com/app\n")
+	b.source(t, "types/main.go", "package main\n\nimport _ \"example.com/app/sub\"\n\nfunc main() {}\n")
+	b.wantFailure(t, buildmsg.Request{Dir: "types", Cache: "cache"}, "sub/sub.go:3:15: cannot use true")
+	b.wantPrinted(t, "main.go:4:1: syntax error")
 	// A seed on top of one that has it all adds nothing of it.
 	meta, archive = b.ask(t, buildmsg.Request{Seed: []string{"errors"}, Cache: "cache"})
 	if more := b.unpack(t, archive, "more"); !meta.OK || more >= entries/2 {
 		t.Errorf("%+v: %d entries more than %d", meta, more, entries)
+	}
+}
+
+// wantFailure sees that the source is to blame, in the compiler's words.
+func (b builder) wantFailure(t testing.TB, r buildmsg.Request, part string) {
+	t.Helper()
+	meta, file := b.ask(t, r)
+	if meta.OK || meta.Type != buildmsg.Failed || !strings.Contains(meta.Message, part) || strings.Contains(meta.Message, b.code) ||
+		len(meta.Message) > 64<<10 || len(file) > 0 {
+		t.Errorf("%s: got %.1000v and %d bytes, want %q", r.Dir, meta, len(file), part)
 	}
 }
 
@@ -141,8 +158,6 @@ func (b builder) unpack(t testing.TB, archive []byte, dir string) (files int) {
 func TestBuildFailures(t *testing.T) {
 	t.Parallel()
 	b := newBuilder(t)
-	b.source(t, "syntax/main.go", "package main\n\nfunc main() { return 1 +\n}\n")
-	b.source(t, "syntax/sub/sub.go", "package sub\n")
 	b.source(t, "fetch/go.mod", "module example.com/app\n\ngo 1.21\n\nrequire example.com/dep v1.0.0\n")
 	b.source(t, "fetch/main.go", "package main\n\nimport _ \"example.com/dep\"\n\nfunc main() {}\n")
 	b.source(t, "newer/go.mod", "module example.com/app\n\ngo 1.999\n")
@@ -151,19 +166,13 @@ func TestBuildFailures(t *testing.T) {
 	b.source(t, "many/main.go", "package main\n"+strings.Repeat("import \"example.com/missing\"\n", 3000))
 	b.source(t, "empty/readme", "")
 	for dir, part := range map[string]string{
-		"syntax": "main.go:4:1: syntax error: unexpected }",
-		"fetch":  "main.go:3:8: ",
-		"newer":  "go.mod requires go >= 1.999",
-		"many":   "main.go:2:8",
-		"empty":  "there are no Go files in empty",
+		"fetch": "main.go:3:8: ",
+		"newer": "go.mod requires go >= 1.999",
+		"many":  "main.go:2:8",
+		"empty": "there are no Go files in empty",
 	} {
-		meta, file := b.ask(t, buildmsg.Request{Dir: dir})
-		if meta.OK || meta.Type != buildmsg.Failed || !strings.Contains(meta.Message, part) || strings.Contains(meta.Message, b.code) ||
-			len(meta.Message) > 64<<10 || len(file) > 0 {
-			t.Errorf("%s: got %.1000v and %d bytes, want %q", dir, meta, len(file), part)
-		}
+		b.wantFailure(t, buildmsg.Request{Dir: dir}, part)
 	}
-	b.wantPrinted(t, "main.go:4:1: syntax error")
 	if meta, _, err := b.conn.Exec(t.Context(), execMeta(), []byte(`[]`), nil); err != nil || meta.OK || meta.Type != "Runtime.UnmarshalError" {
 		t.Errorf("got %+v, %v", meta, err)
 	}
