@@ -19,7 +19,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { Writable } = require('node:stream');
 const { pathToFileURL } = require('node:url');
-const { types, inspect } = require('node:util');
+const { types: { isNativeError, isModuleNamespaceObject }, inspect } = require('node:util');
 
 const VERSION = 1;
 const [HELLO, INIT, EXEC, RESP, PING, PONG, , CHUNK, CANCEL, STOP, WINDOW] = Array(11).keys();
@@ -48,9 +48,10 @@ const unbound = Function.prototype.call.bind(Function.prototype.bind, Function.p
 const { readSync, writeSync } = fs;
 const { parse, stringify } = JSON;
 const { apply, ownKeys } = Reflect;
-const { freeze } = Object;
+const { freeze, hasOwn } = Object;
 const { isView } = ArrayBuffer;
-const { byteLength, from: bufferFrom, allocUnsafeSlow } = Buffer;
+const { isArray } = Array;
+const { byteLength, allocUnsafeSlow } = Buffer;
 const { min, max } = Math;
 const now = Date.now;
 const later = setImmediate;
@@ -66,11 +67,14 @@ const subarray = unbound(Uint8Array.prototype.subarray);
 const slice = unbound(String.prototype.slice);
 const split = unbound(String.prototype.split);
 const includes = unbound(String.prototype.includes);
-const startsWith = unbound(String.prototype.startsWith);
 const push = unbound(Array.prototype.push);
 const join = unbound(Array.prototype.join);
+const has = unbound(Array.prototype.includes);
+const take = unbound(Array.prototype.slice);
+const concat = unbound(Array.prototype.concat);
 const { iterator: ITERATOR, asyncIterator: ASYNC_ITERATOR } = Symbol;
 const NativePromise = Promise;
+const Bytes = Uint8Array;
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const decodeStrictly = strict.decode.bind(strict);
 const still = new Int32Array(new SharedArrayBuffer(4));
@@ -82,6 +86,14 @@ class UserError extends Error {
     super(message);
     this.type = type;
   }
+}
+
+// Node's own Buffer.from goes by methods that user code may have replaced.
+function encoded(text) {
+  const size = byteLength(text);
+  const bytes = allocUnsafeSlow(size);
+  utf8Write(bytes, text, 0, size);
+  return bytes;
 }
 
 // Writes all of it, whatever mode a child process has put the descriptor in.
@@ -204,8 +216,8 @@ class Channel {
   }
 
   sendLarge(type, number, meta, raw) {
-    const head = bufferFrom(meta, 'utf8');
-    const body = typeof raw === 'string' ? bufferFrom(raw, 'utf8') : raw;
+    const head = encoded(meta);
+    const body = typeof raw === 'string' ? encoded(raw) : raw;
     this.metaLength(head.byteLength);
     this.head(type, number, 13 + head.byteLength + body.byteLength);
     writeAll(this.output, this.out, 0, HEADER + 4);
@@ -277,7 +289,7 @@ class Context {
 class Call {
   constructor(number, meta, context) {
     this.number = number;
-    this.streams = meta.stream === true;
+    this.streams = hasOwn(meta, 'stream') && meta.stream;
     this.context = context;
     this.meta = ''; // of the answer; '' = there is none yet
     this.raw = '';
@@ -396,7 +408,6 @@ class Runtime {
     if (msg.concurrency > 1) {
       throw new UserError('Runtime.InitError', 'Node runs one call at a time in an instance: instance_concurrency must be 1');
     }
-    this.handler = await load(code, msg.handler);
     this.maxResponse = msg.max_response;
     this.maxStream = msg.max_stream;
     this.fn = freeze({
@@ -405,6 +416,7 @@ class Runtime {
       logGroup: `/nimbus/${msg.namespace}/${msg.function_name}`,
       logStream: `[${msg.function_version}]${randomBytes(8).toString('hex')}`,
     });
+    this.handler = await load(code, msg.handler); // from here on nothing is what it was
   }
 
   exec(number, start, end) {
@@ -471,7 +483,7 @@ class Runtime {
     if (this.streaming++ === 0) channel.follow();
     try {
       for await (const item of items) {
-        const [meta, raw] = chunk(item);
+        const { meta, raw } = chunk(item);
         const size = typeof raw === 'string' ? byteLength(raw) : raw.byteLength;
         total += size;
         if (total > this.maxStream) throw tooLarge(`the streamed response has reached ${total} bytes`, this.maxStream);
@@ -529,8 +541,9 @@ class Runtime {
       const message = 'the import of the handler waits for something that can never happen';
       later(() => this.initialised(failure({ type: 'Runtime.NeverSettled', message, stack: [] }, false)));
     }
-    for (const number of ownKeys(this.calls)) {
-      const call = this.calls[number];
+    const numbers = ownKeys(this.calls);
+    for (let i = 0; i < numbers.length; i++) {
+      const call = this.calls[numbers[i]];
       if (call.meta !== '') continue;
       if (call.held !== undefined) {
         later(call.held);
@@ -567,17 +580,16 @@ class Runtime {
   }
 
   only() {
-    for (const number of ownKeys(this.calls)) return this.calls[number];
-    return undefined;
+    return this.calls[ownKeys(this.calls)[0]];
   }
 
   // User code ends the process.
   exits(status) {
     const report = { type: 'Runtime.ExitError', message: `exit status ${status}`, stack: [] };
     if (this.owesInit) this.channel.sendMeta(RESP, 0, failure(report, true), '');
-    for (const number of ownKeys(this.calls)) {
-      const call = this.calls[number];
-      this.channel.sendMeta(RESP, call.number, failure(report, true), '');
+    const numbers = ownKeys(this.calls);
+    for (let i = 0; i < numbers.length; i++) {
+      this.channel.sendMeta(RESP, this.calls[numbers[i]].number, failure(report, true), '');
     }
   }
 }
@@ -613,7 +625,9 @@ async function load(code, handler) {
     const file = moduleFile(path.join(code, name));
     if (file === undefined) continue;
     process.argv = [process.execPath, file];
-    return find(await importFile(code, file), name, parts.slice(n));
+    const names = parts.slice(n);
+    const wanted = names.join('.');
+    return find(await importFile(code, file), name, names, wanted);
   }
   const name = handler.slice(0, slash) + parts.slice(0, -1).join('.');
   const there = fs.readdirSync(code).sort().slice(0, 20).join(', ') || 'nothing';
@@ -635,7 +649,7 @@ async function importFile(code, file) {
   try {
     return createRequire(file)(file);
   } catch (e) {
-    if (!types.isNativeError(e) || e.code !== 'ERR_REQUIRE_ESM' && e.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw e;
+    if (!isNativeError(e) || e.code !== 'ERR_REQUIRE_ESM' && e.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw e;
     return import(pathToFileURL(file)); // code that says neither what it is nor in the usual words
   }
 }
@@ -664,31 +678,36 @@ function isModule(code, file) {
 }
 
 // Returns the function that the names lead to in a module, or in its default export.
-function find(module, name, names) {
-  const last = names.at(-1);
-  const wanted = names.join('.');
+function find(module, name, names, wanted) {
   const starts = [module, module.default, module.default?.default]; // the last: an ES module compiled to CommonJS
-  for (const start of starts) {
+  for (let i = 0; i < starts.length; i++) {
     let owner;
-    let value = start;
-    for (const step of names) {
+    let value = starts[i];
+    for (let n = 0; n < names.length; n++) {
       owner = value;
-      value = owner === null || owner === undefined ? undefined : owner[step];
+      value = owner === null || owner === undefined ? undefined : owner[names[n]];
     }
-    if (typeof value === 'function') return { owner: types.isModuleNamespaceObject(owner) ? undefined : owner, call: value };
+    if (typeof value === 'function') return { owner: isModuleNamespaceObject(owner) ? undefined : owner, call: value };
     if (value !== undefined) {
       throw new UserError('Runtime.HandlerNotFound', `${name}.${wanted} is of type ${typeof value}, not a function`);
     }
-    if (names.length === 1 && typeof start === 'function' && start.name === last) return { owner: undefined, call: start };
+    if (typeof starts[i] === 'function' && starts[i].name === wanted) return { owner: undefined, call: starts[i] };
   }
-  const functions = new Set();
-  for (const start of starts) {
-    if (typeof start === 'function' && start.name) functions.add(start.name);
+  throw new UserError('Runtime.HandlerNotFound', `${name} does not export '${wanted}'; it exports ${functionsOf(starts)}`);
+}
+
+function functionsOf(starts) {
+  const found = { __proto__: null };
+  for (let i = 0; i < starts.length; i++) {
+    const start = starts[i];
+    if (typeof start === 'function') found[start.name || 'default'] = true;
     if (start === null || typeof start !== 'object') continue;
-    for (const key of Object.keys(start)) if (typeof start[key] === 'function') functions.add(key);
+    const keys = ownKeys(start);
+    for (let k = 0; k < keys.length; k++) if (typeof start[keys[k]] === 'function') found[keys[k]] = true;
   }
-  const there = functions.size > 0 ? `the functions ${[...functions].sort().slice(0, 20).join(', ')}` : 'no functions';
-  throw new UserError('Runtime.HandlerNotFound', `${name} does not export '${wanted}'; it exports ${there}`);
+  const names = ownKeys(found);
+  if (names.length > 20) names.length = 20;
+  return names.length > 0 ? `the functions ${join(names, ', ')}` : 'no functions';
 }
 
 function isThenable(value) {
@@ -761,12 +780,14 @@ function culprit(result) {
 function locate(value, at = 'result', above = []) {
   if (typeof value === 'bigint') return `${at} is a BigInt`;
   if (value === null || typeof value !== 'object') return undefined;
-  if (above.includes(value)) return `${at} refers back to ${above.indexOf(value) === 0 ? 'the result' : 'what holds it'}`;
+  if (has(above, value)) return `${at} refers back to ${above[0] === value ? 'the result' : 'what holds it'}`;
   if (above.length > 200) return `${at.slice(0, 80)}… is nested too deeply`;
   if (typeof value.toJSON === 'function') return undefined;
-  for (const key of Object.keys(value)) {
-    const step = Array.isArray(value) ? `[${key}]` : `.${key}`;
-    const found = locate(value[key], at + step, [...above, value]);
+  const path = concat(above, [value]);
+  const keys = ownKeys(value);
+  for (let i = 0; i < keys.length; i++) {
+    if (typeof keys[i] === 'symbol') continue;
+    const found = locate(value[keys[i]], at + (isArray(value) ? `[${keys[i]}]` : `.${keys[i]}`), path);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -774,9 +795,9 @@ function locate(value, at = 'result', above = []) {
 
 // Returns the meta and the content of a Chunk.
 function chunk(item) {
-  if (typeof item === 'string') return ['{"kind":"text"}', item];
-  if (isView(item)) return ['{"kind":"bytes"}', new Uint8Array(item.buffer, item.byteOffset, item.byteLength)];
-  return ['{"kind":"json"}', encode(item, Infinity)];
+  if (typeof item === 'string') return { meta: '{"kind":"text"}', raw: item };
+  if (isView(item)) return { meta: '{"kind":"bytes"}', raw: new Bytes(item.buffer, item.byteOffset, item.byteLength) };
+  return { meta: '{"kind":"json"}', raw: encode(item, Infinity) };
 }
 
 function tooLarge(what, bound) {
@@ -840,7 +861,7 @@ function whereBroken(error, code) {
 }
 
 function isError(value) {
-  return types.isNativeError(value) || value instanceof Error;
+  return isNativeError(value) || value instanceof Error;
 }
 
 function nameOf(error) {
@@ -861,19 +882,19 @@ function show(value) {
 function stackOf(error) {
   const lines = [];
   const seen = [];
-  for (let e = error, lead = ''; isError(e) && !seen.includes(e) && seen.length < MAX_CAUSES; e = e.cause, lead = 'Caused by: ') {
+  for (let e = error, lead = ''; isError(e) && !has(seen, e) && seen.length < MAX_CAUSES; e = e.cause, lead = 'Caused by: ') {
     push(seen, e);
     const own = split(`${e.stack}`, '\n');
     for (let i = 0; i < own.length; i++) {
-      if (includes(own[i], __filename) || /^\s+at .*\(?node:internal\//.test(own[i])) continue;
+      if (i > 0 && (includes(own[i], __filename) || includes(own[i], 'node:internal/'))) continue;
       push(lines, cut(i === 0 ? lead + own[i] : own[i], MAX_STACK_LINE));
     }
   }
-  if (lines.length > MAX_STACK) {
-    const half = MAX_STACK / 2;
-    lines.splice(half, lines.length - MAX_STACK, `    ... ${lines.length - MAX_STACK} lines left out ...`);
-  }
-  return lines;
+  if (lines.length <= MAX_STACK) return lines;
+  const half = MAX_STACK / 2;
+  const first = take(lines, 0, half);
+  push(first, `    ... ${lines.length - MAX_STACK} lines left out ...`);
+  return concat(first, take(lines, lines.length - half));
 }
 
 function cut(text, length) {
@@ -881,7 +902,7 @@ function cut(text, length) {
 }
 
 function writeLog(fd, text) {
-  const bytes = bufferFrom(text, 'utf8');
+  const bytes = encoded(text);
   try {
     writeAll(fd, bytes, 0, bytes.byteLength);
   } catch {
@@ -933,6 +954,7 @@ async function rehearse() {
       fs.writeFileSync(path.join(code, file), source);
       await rehearseWith(code, file);
       fs.unlinkSync(path.join(code, file));
+      delete require.cache[path.join(code, file)];
     }
   } finally {
     setEnvironment(kept.env);

@@ -58,11 +58,17 @@ func (i *instance) wantLog(t testing.TB, part string) {
 // blank starts an interpreter that was given no code yet.
 func blank(t testing.TB) *instance {
 	t.Helper()
+	return blankWith(t, append([]string{testenv.RequireNode(t)}, node.Flags()...)...)
+}
+
+// blankWith starts one by a command of its own.
+func blankWith(t testing.TB, command ...string) *instance {
+	t.Helper()
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap.cjs")
 	if err := os.WriteFile(bootstrap, node.Bootstrap(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, append(append([]string{testenv.RequireNode(t)}, node.Flags()...), bootstrap)...)
+	return start(t, append(command, bootstrap)...)
 }
 
 func start(t testing.TB, command ...string) *instance {

@@ -175,8 +175,8 @@ func TestSiblingsDiffer(t *testing.T) {
 	t.Parallel()
 	testenv.RequireNode(t)
 	const source = `
-const { randomUUID, randomBytes } = require('crypto');
-exports.handle = () => [Math.random(), randomUUID(), crypto.getRandomValues(new Uint32Array(2)).join(), randomBytes(8).toString('hex')];
+const { randomUUID, randomBytes, webcrypto } = require('crypto');
+exports.handle = () => [Math.random(), randomUUID(), webcrypto.getRandomValues(new Uint32Array(2)).join(), randomBytes(8).toString('hex')];
 `
 	_, one := function(t, source).call(t, `1`)
 	_, other := function(t, source).call(t, `1`)
