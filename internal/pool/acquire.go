@@ -99,7 +99,7 @@ func (p *Pool) enter(f *function, g *group, bytes int64) (*waiter, effects, erro
 	f.held++
 	if f.open() && f.gated.length == 0 {
 		f.admitted++
-		g.waiting.push(w)
+		g.wait(w)
 		if g.short() {
 			e.want(g)
 		}

@@ -110,7 +110,7 @@ func (f *function) admit(e *effects) {
 			e.grant(w, in.take(nimbus.Phases{}, warm))
 			continue
 		}
-		w.group.waiting.push(w)
+		w.group.wait(w)
 		if w.group.short() {
 			e.want(w.group)
 		}

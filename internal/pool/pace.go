@@ -12,6 +12,31 @@ type pace struct {
 	callTime  time.Duration // average
 	startTime time.Duration // average
 	moved     time.Time     // when an instance became free last, or the first one busy
+	best      best
+	queuedAt  time.Time // since when there have always been calls that wait, while there are
+}
+
+// bestSpan is how long the best time of a call counts, at least.
+const bestSpan = 30 * time.Second
+
+// best is the least time that a call took lately: in this span, or the one before.
+type best struct {
+	began    time.Time // of this span
+	now, old time.Duration
+}
+
+func (b *best) add(took time.Duration, at time.Time) {
+	if at.Sub(b.began) > bestSpan {
+		b.began, b.now, b.old = at, took, b.now
+	}
+	b.now = min(b.now, took)
+}
+
+func (b *best) least() time.Duration {
+	if b.old == 0 {
+		return b.now
+	}
+	return min(b.now, b.old)
 }
 
 // began notes that a call has got one of the group's instances. The caller holds the function's mutex, as
@@ -23,12 +48,22 @@ func (g *group) began(now time.Time) {
 	g.pace.busy++
 }
 
+// wait has a call that is admitted wait for an instance.
+func (g *group) wait(w *waiter) {
+	if g.waiting.length == 0 {
+		g.pace.queuedAt = w.since.Add(w.gated)
+	}
+	g.waiting.push(w)
+}
+
 // ended notes that the call has given it back.
 func (g *group) ended(in *instance, v Verdict, now time.Time) {
 	g.pace.busy--
 	g.pace.moved = now
 	if v != Unused {
-		g.pace.callTime = scheduler.Average(g.pace.callTime, now.Sub(in.busyAt))
+		took := now.Sub(in.busyAt)
+		g.pace.callTime = scheduler.Average(g.pace.callTime, took)
+		g.pace.best.add(took, now)
 	}
 }
 
@@ -36,7 +71,8 @@ func (g *group) ended(in *instance, v Verdict, now time.Time) {
 func (g *group) demand(now time.Time, load scheduler.Load, starts int) scheduler.Demand {
 	return scheduler.Demand{
 		Waiting: g.waiting.length, Coming: g.starting + g.freezing, Busy: g.pace.busy,
-		CallTime: g.pace.callTime, StartTime: g.pace.startTime, Stalled: now.Sub(g.pace.moved),
-		Load: load, Starts: starts,
+		CallTime: g.pace.callTime, LeastTime: g.pace.best.least(), StartTime: g.pace.startTime, Stalled: now.Sub(g.pace.moved),
+		Lasting: now.Sub(g.pace.queuedAt),
+		Load:    load, Starts: starts,
 	}
 }
