@@ -144,7 +144,7 @@ func (p *program) wire() error {
 	}
 	p.invokes = invoke.New(invoke.Deps{Functions: control, Catalog: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),
 		Logs: p.logs, Metrics: p.metrics, Log: p.log},
-		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records})
+		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records, Stopping: p.stopping})
 	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: compiler, Runtimes: p.runtimes,
 		Drivers: map[string]function.Prober{p.driver.Name(): p.driver}, Routes: p.invokes, Logs: p.logs},
 		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions,

@@ -16,12 +16,20 @@ const retirePause = time.Second
 
 // Resolve finds the version that a function's name or id and a qualifier stand for. namespace "" is the
 // principal's default; an id needs none. What the principal cannot reach is CodeNotFound; a function that
-// does not take calls is CodeConflict.
+// does not take calls is CodeConflict. One whose first version is being built is waited for, as for an instance.
 func (s *Service) Resolve(ctx context.Context, p nimbus.Principal, namespace, function, qualifier string) (*Target, error) {
 	found, looked, err := s.find(ctx, p, nimbus.ScopeInvoke, namespace, function)
 	if err != nil {
 		return nil, err
 	}
+	if found.function.Status == nimbus.StatusBuilding {
+		return s.resolveBuilt(ctx, p, namespace, function, qualifier, found.function.ID)
+	}
+	return s.resolve(ctx, found, looked, qualifier)
+}
+
+// resolve finds the version of a function that was looked up.
+func (s *Service) resolve(ctx context.Context, found *route, looked lookup, qualifier string) (*Target, error) {
 	f := found.function
 	switch {
 	case f.Status == nimbus.StatusActive:

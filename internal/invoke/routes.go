@@ -31,7 +31,8 @@ type routes struct {
 
 	mu      sync.Mutex
 	epoch   uint64
-	changed map[nimbus.ID]struct{} // not yet looked at by retire
+	changed map[nimbus.ID]struct{}      // not yet looked at by retire
+	watched map[nimbus.ID]chan struct{} // closed at the function's next change
 	wake    chan struct{}
 }
 
@@ -48,7 +49,7 @@ type route struct {
 
 func newRoutes(functions Functions, metrics *obs.Metrics) *routes {
 	return &routes{functions: functions, metrics: metrics,
-		changed: make(map[nimbus.ID]struct{}), wake: make(chan struct{}, 1)}
+		changed: make(map[nimbus.ID]struct{}), watched: make(map[nimbus.ID]chan struct{}), wake: make(chan struct{}, 1)}
 }
 
 // byName finds a function by its name.
@@ -142,11 +143,27 @@ func (r *routes) change(id nimbus.ID) {
 		r.names.Delete(found.(*route).key)
 	}
 	r.changed[id] = struct{}{}
+	if watched, ok := r.watched[id]; ok {
+		delete(r.watched, id)
+		close(watched)
+	}
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
 	default: // it is to wake up already
 	}
+}
+
+// watch returns a channel that is closed when the function changes next.
+func (r *routes) watch(id nimbus.ID) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	watched, ok := r.watched[id]
+	if !ok {
+		watched = make(chan struct{})
+		r.watched[id] = watched
+	}
+	return watched
 }
 
 // takeChanged returns the functions that changed since it was called last.

@@ -66,6 +66,10 @@ type Config struct {
 	FlushTimeout time.Duration // for the last records when Run is to end; 0 = 5 s
 	Buffer       int           // records kept while they cannot be written; 0 = 65,536
 	BufferBytes  int64         // and the size of their inputs and outputs; 0 = 64 MiB
+	BuildHold    time.Duration // how long a call waits for the first version of its function; 0 = 1 minute
+	BuildQueue   int           // calls that wait so at once; 0 = 1000
+	// Stopping is closed when the server begins to stop: then nobody waits for a build any more. nil = never.
+	Stopping <-chan struct{}
 }
 
 func (c Config) withDefaults() Config {
@@ -76,6 +80,8 @@ func (c Config) withDefaults() Config {
 	set(&c.FlushTimeout, 5*time.Second)
 	set(&c.Buffer, 65_536)
 	set(&c.BufferBytes, 64*nimbus.MiB)
+	set(&c.BuildHold, time.Minute)
+	set(&c.BuildQueue, 1000)
 	return c
 }
 
@@ -98,6 +104,7 @@ type Service struct {
 	retention atomic.Int64 // time.Duration; Config.Retention
 
 	calls    atomic.Int64 // admitted
+	awaiting atomic.Int64 // calls that wait for a build
 	draining atomic.Bool
 	drained  chan struct{} // closed when draining and the last call has ended
 	once     sync.Once     // closes it
