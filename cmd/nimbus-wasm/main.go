@@ -21,6 +21,9 @@ const (
 	// compileFile is the mode of the process that compiles one module, and has no part in the protocol.
 	compileFile = "compile-file"
 
+	// compileFile is the mode of the process that compiles one module, and has no part in the protocol.
+	compileFile = "compile-file"
+
 	// A call leaves little garbage and little is alive beside the module's memory, which the collector doesn't see:
 	// it would run every hundred calls.
 	collectAt = 200
@@ -54,8 +57,8 @@ func run(ctx context.Context, mode string) error {
 	case "serve":
 		// One call at a time, and what prepares the next runs when it has been answered.
 		goruntime.GOMAXPROCS(1)
-		debug.SetGCPercent(collectAt)
-		worker, err := wasm.NewWorker(ctx, wasm.WorkerConfig{Stdout: os.Stdout, Stderr: os.Stderr, TmpDir: tmpDir})
+		worker, err := wasm.NewWorker(ctx, wasm.WorkerConfig{Stdout: os.Stdout, Stderr: os.Stderr, TmpDir: tmpDir,
+			HeapLimit: func(bytes int64) { debug.SetMemoryLimit(bytes) }})
 		if err != nil {
 			return err
 		}

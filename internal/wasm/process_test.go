@@ -143,35 +143,53 @@ func privateDirty(t testing.TB, pid int) int64 {
 	return kb << 10
 }
 
-// BenchmarkClaim measures a waiting worker's way from Init to its first answer, the code compiled ahead.
+// BenchmarkClaim measures a waiting worker's way from Init to its first answer.
 func BenchmarkClaim(b *testing.B) {
-	module := fixture(b, "reactor.wasm")
-	for name, ahead := range map[string]int{"compiled ahead": 1, "not": 0} {
-		b.Run(name, func(b *testing.B) {
-			compiler, _ := process(b, "compile")
-			compiler.init(b, module, wire.InitMsg{})
-			_, made := compiler.ask(b, "handler.wasm")
-			var took []time.Duration
-			var memory int64
-			for b.Loop() {
-				w, cmd := process(b, "serve")
-				if ahead > 0 {
-					unpack(b, made, w.code, bytes.Clone)
-				}
-				began := time.Now()
-				if meta := w.init(b, module, wire.InitMsg{}); !meta.OK {
-					b.Fatalf("%+v", meta)
-				}
-				w.wantResult(b, "1", "1")
-				took = append(took, time.Since(began))
-				memory = privateDirty(b, cmd.Process.Pid)
-				_ = w.conn.Close()
-				_ = cmd.Wait()
-			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "claim-p50-ms")
-			b.ReportMetric(float64(took[0].Microseconds())/1000, "claim-min-ms")
-			b.ReportMetric(float64(memory>>10), "private-KB")
-		})
+	for name, c := range map[string]struct {
+		module []byte
+		event  string
+		ahead  bool
+	}{
+		"small, compiled ahead": {fixture(b, "reactor.wasm"), `1`, true},
+		"small":                 {fixture(b, "reactor.wasm"), `1`, false},
+		"Go, compiled ahead":    {goModule(b, "gocommand"), `{}`, true},
+	} {
+		b.Run(name, func(b *testing.B) { benchClaim(b, c.module, c.event, c.ahead) })
 	}
+}
+
+func benchClaim(b *testing.B, module []byte, event string, ahead bool) {
+	compiler, _ := process(b, "compile")
+	compiler.init(b, module, wire.InitMsg{})
+	_, made := compiler.ask(b, "handler.wasm")
+	var claims, calls []time.Duration
+	var memory int64
+	for b.Loop() {
+		w, cmd := process(b, "serve")
+		if ahead {
+			unpack(b, made, w.code, bytes.Clone)
+		}
+		began := time.Now()
+		if meta := w.init(b, module, wire.InitMsg{MemoryMB: 256}); !meta.OK {
+			b.Fatalf("%+v", meta)
+		}
+		w.call(b, event)
+		claims = append(claims, time.Since(began))
+		for range 20 {
+			began = time.Now()
+			if meta, _ := w.call(b, event); !meta.OK {
+				b.Fatalf("%+v", meta)
+			}
+			calls = append(calls, time.Since(began))
+		}
+		memory = privateDirty(b, cmd.Process.Pid)
+		_ = w.conn.Close()
+		_ = cmd.Wait()
+	}
+	for name, took := range map[string][]time.Duration{"claim": claims, "call": calls} {
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, name+"-p50-ms")
+		b.ReportMetric(float64(took[0].Microseconds())/1000, name+"-min-ms")
+	}
+	b.ReportMetric(float64(memory>>10), "private-KB")
 }

@@ -8,11 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 
 	"nimbus/internal/wasm/compilemsg"
 	"nimbus/internal/wire"
 )
+
+// largeModule is from where on the garbage of loading a module is worth collecting at once, in bytes.
+const largeModule = 1 << 20
 
 // keepResult is up to what size a result's memory is used again, in bytes.
 const keepResult = 1 << 20
@@ -22,6 +26,8 @@ type WorkerConfig struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	TmpDir string // shown to the function; compiled code is there while it is loaded
+	// HeapLimit is told how large the worker's own heap should stay, once that is known; nil = nobody is.
+	HeapLimit func(bytes int64)
 }
 
 // Worker serves a function over the agent protocol. It implements wire.Handler.
@@ -44,7 +50,11 @@ func NewWorker(ctx context.Context, cfg WorkerConfig) (*Worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, cache.remove())
 	}
-	return &Worker{cfg: cfg, engine: engine, cache: cache}, nil
+	w := &Worker{cfg: cfg, engine: engine, cache: cache}
+	if err := errors.Join(w.warm(ctx), cache.clear()); err != nil {
+		return nil, errors.Join(err, w.Close(ctx))
+	}
+	return w, nil
 }
 
 // Init implements wire.Handler.
@@ -71,10 +81,18 @@ func (w *Worker) init(ctx context.Context, msg wire.InitMsg) error {
 	if err != nil {
 		return err
 	}
+	memory := share(msg.MemoryMB<<20, len(binary))
+	if w.cfg.HeapLimit != nil {
+		w.cfg.HeapLimit(msg.MemoryMB<<20 - memory)
+	}
 	w.function, err = w.engine.NewFunction(ctx, module, Settings{
-		Name: msg.FunctionName, Env: environment(&msg), Context: contextOf(&msg), CodeDir: msg.CodeDir, TmpDir: w.cfg.TmpDir, Memory: share(msg.MemoryMB<<20, len(binary)),
-		MaxResponse: msg.MaxResponse, Stdout: w.cfg.Stdout, Stderr: w.cfg.Stderr,
+		Name: msg.FunctionName, Env: environment(&msg), Context: contextOf(&msg), CodeDir: msg.CodeDir, TmpDir: w.cfg.TmpDir,
+		Memory: memory, MaxResponse: msg.MaxResponse, Stdout: w.cfg.Stdout, Stderr: w.cfg.Stderr,
 	})
+	if len(binary) >= largeModule {
+		binary = nil
+		debug.FreeOSMemory()
+	}
 	return err
 }
 
