@@ -20,13 +20,6 @@ const (
 
 	// compileFile is the mode of the process that compiles one module, and has no part in the protocol.
 	compileFile = "compile-file"
-
-	// compileFile is the mode of the process that compiles one module, and has no part in the protocol.
-	compileFile = "compile-file"
-
-	// A call leaves little garbage and little is alive beside the module's memory, which the collector doesn't see:
-	// it would run every hundred calls.
-	collectAt = 200
 )
 
 func main() {
