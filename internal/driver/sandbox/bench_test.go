@@ -31,35 +31,43 @@ type subject struct {
 // subjects runs a benchmark for every language.
 func subjects(b *testing.B, run func(b *testing.B, s subject)) {
 	testenv.RequireSandbox(b)
-	for name, prepare := range map[string]func(b *testing.B, dir string) (runtime.Runtime, string){
-		"python": func(b *testing.B, dir string) (runtime.Runtime, string) {
-			write(b, dir, "handler.py", "def handle(event):\n    return event\n")
-			return python(b), "handler.handle"
-		},
-		"node": func(b *testing.B, dir string) (runtime.Runtime, string) {
-			write(b, dir, "handler.js", "exports.handle = (event) => event;\n")
-			return node(b), "handler.handle"
-		},
-		"native": func(b *testing.B, dir string) (runtime.Runtime, string) { return drivertest.Native(b).Runtime, "echo" },
+	set := programs(b)
+	for _, language := range []drivertest.Suite{
+		drivertest.Python(python(b)),
+		drivertest.Node(node(b)),
+		drivertest.Native(b),
+		drivertest.Custom(b, set.Agent),
+		drivertest.Wasm(b, set.Wasm),
 	} {
-		b.Run(name, func(b *testing.B) {
-			s := subject{dir: b.TempDir()}
+		b.Run(language.Runtime.Name, func(b *testing.B) {
+			s := subject{dir: b.TempDir(), runtime: language.Runtime, handler: language.Handler("echo")}
 			if err := os.Chmod(s.dir, 0o755); err != nil {
 				b.Fatal(err)
 			}
-			s.runtime, s.handler = prepare(b, s.dir)
+			language.Write(b, s.dir)
+			s.trivial(b)
 			c := config(b, "bench")
-			c.Agent = programs(b).Agent
+			c.Agent = set.Agent
 			s.driver = start(b, c)
 			run(b, s)
 		})
 	}
 }
 
-func write(t testing.TB, dir, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+// trivial makes the function one that imports nothing, where the suite's own module does.
+func (s *subject) trivial(b *testing.B) {
+	b.Helper()
+	for language, file := range map[runtime.Language][2]string{
+		runtime.Python: {"handler.py", "def handle(event):\n    return event\n"},
+		runtime.Node:   {"handler.js", "exports.handle = (event) => event;\n"},
+	} {
+		if s.runtime.Language != language {
+			continue
+		}
+		s.handler = "handler.handle"
+		if err := os.WriteFile(filepath.Join(s.dir, file[0]), []byte(file[1]), 0o644); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

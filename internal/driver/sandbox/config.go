@@ -18,7 +18,7 @@ type Config struct {
 	// UIDBase is the first of the host user ids that zygotes may take, in ranges of 65536. 0 = derived from
 	// Owner, between 0x70000000 and 0x7ff00000, where distributions allocate nothing.
 	UIDBase uint32
-	// ZygoteAge and ZygoteForks recycle a zygote: Python's hash secret can't be reseeded. 0 = an hour,
+	// ZygoteAge and ZygoteForks recycle a zygote that forks: Python's hash secret can't be reseeded. 0 = an hour,
 	// 10,000.
 	ZygoteAge   time.Duration
 	ZygoteForks int

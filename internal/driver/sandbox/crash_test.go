@@ -90,7 +90,7 @@ func resources() driver.Resources {
 }
 
 func code(dir, handler string) driver.Code {
-	return driver.Code{Dir: dir, Resources: resources(), Init: wire.InitMsg{Handler: handler, CodeDir: "/var/function",
+	return driver.Code{Dir: dir, Resources: resources(), Init: wire.InitMsg{Handler: handler, CodeDir: "/var/function", MemoryMB: 128,
 		MaxResponse: nimbus.MiB, MaxStream: nimbus.MiB}}
 }
 

@@ -2,15 +2,17 @@
 //
 // # How an instance comes to be
 //
-// One zygote a runtime is an interpreter with the standard library imported, PID 1 of a PID namespace in a
-// user namespace of its own, with a read-only root that shows the host's /usr and little else. It holds no
-// user code, so what it forks can serve anyone.
+// One zygote a runtime is PID 1 of a PID namespace in a user namespace of its own, with a read-only root that
+// shows the host's /usr and little else. It holds no user code, so what it starts can serve anyone. Python's is
+// an interpreter with the standard library imported, which forks (zygote.py). Every other runtime's is nimbus-agent,
+// which executes: Node has threads, and a program of one file has nothing to share (package spawn).
 //
-// For a blank the driver makes a cgroup, a socket and two pipes ahead and sends their descriptors with a fork
-// request. The zygote makes a PID namespace, forks once and returns to its own. The child is PID 1 there;
-// by itself it enters the cgroup, unshares the rest, mounts /proc, /tmp and /dev/shm, takes on a user id
-// nobody else has, drops what rights are left (capabilities, Landlock, seccomp last: a filter would forbid
-// the steps before it) and says Hello. All of that is done before the blank is offered.
+// For a blank the driver makes a cgroup, a socket and two pipes ahead and sends their descriptors with a
+// request. The zygote makes a PID namespace and one process in it. That is PID 1 there; by itself it enters the
+// cgroup, unshares the rest, mounts /proc, /tmp and /dev/shm, takes on a user id nobody else has, drops what
+// rights are left (capabilities, Landlock, seccomp last: a filter would forbid the steps before it), executes the
+// runtime's program unless it is one already, and says Hello. All of that is done before the blank is offered.
+// What instances are held to is one Policy for both kinds of zygote.
 //
 // A claim is then: attach the tree of code to the blank's mount namespace from a thread of the server's,
 // rewrite the cgroup's limits, send Init. No directory descriptor ever enters an instance: one would be a

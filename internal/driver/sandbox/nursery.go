@@ -18,8 +18,8 @@ const (
 	recycleCheck = time.Second
 )
 
-// nursery keeps a zygote of one runtime alive: a dead one is replaced at once, an old one retired when its
-// successor is up.
+// nursery keeps a zygote of one runtime alive: a dead one is replaced at once, an old one that forks, and so hands
+// down what it knows, retired when its successor is up.
 type nursery struct {
 	runtime runtime.Runtime
 	spawner *spawner
@@ -140,7 +140,7 @@ func (n *nursery) watch(ctx context.Context, z *zygote) {
 			n.publish(nil, nil)
 			return
 		case <-tick.C:
-			if time.Since(z.born) > n.config.ZygoteAge || z.made() >= n.config.ZygoteForks {
+			if z.forks && (time.Since(z.born) > n.config.ZygoteAge || z.made() >= n.config.ZygoteForks) {
 				return
 			}
 		}
