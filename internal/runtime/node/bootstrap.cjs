@@ -34,6 +34,7 @@ const MAX_STACK_LINE = 512; // characters
 const MAX_CAUSES = 8; // errors shown of a chain
 const MAX_CHECKED = 16; // files searched for what can't be compiled
 
+const LOG_STREAM = randomBytes(8).toString('hex');
 const LOCATION = /^(?:file:\/\/)?(\/[^\n]*?:\d+)\n/; // as Node writes it before the line that it can't compile
 
 const OK = '{"ok":true}';
@@ -414,7 +415,7 @@ class Runtime {
       name: msg.function_name, version: msg.function_version, namespace: msg.namespace, memory: msg.memory_mb,
       arn: `arn:nimbus:lambda:local:${msg.namespace}:function:${msg.function_name}:${msg.function_version}`,
       logGroup: `/nimbus/${msg.namespace}/${msg.function_name}`,
-      logStream: `[${msg.function_version}]${randomBytes(8).toString('hex')}`,
+      logStream: `[${msg.function_version}]${LOG_STREAM}`,
     });
     this.handler = await load(code, msg.handler); // from here on nothing is what it was
   }
@@ -634,8 +635,13 @@ async function load(code, handler) {
   throw new UserError('Runtime.ImportModuleError', `Cannot find module '${name}'; the code has ${there}`);
 }
 
+const QUIETLY = { throwIfNoEntry: false };
+
+function isFile(file) {
+  return fs.statSync(file, QUIETLY)?.isFile() === true;
+}
+
 function moduleFile(base) {
-  const isFile = (file) => fs.statSync(file, { throwIfNoEntry: false })?.isFile();
   for (const middle of ['', '/index']) {
     for (const suffix of ['.js', '.mjs', '.cjs']) {
       if (isFile(base + middle + suffix)) return base + middle + suffix;
@@ -659,22 +665,18 @@ function isModule(code, file) {
   const suffix = path.extname(file);
   if (suffix !== '.js') return suffix === '.mjs';
   for (let dir = path.dirname(file); dir.startsWith(code); dir = path.dirname(dir)) {
-    let text;
-    try {
-      text = fs.readFileSync(path.join(dir, 'package.json'), 'utf8');
-    } catch {
-      continue;
-    }
+    const manifest = `${dir}/package.json`;
+    if (!isFile(manifest)) continue;
     let type;
     try {
-      ({ type } = parse(text));
+      ({ type } = parse(fs.readFileSync(manifest, 'utf8')));
     } catch (e) {
-      throw new UserError('Runtime.ImportModuleError', `${path.relative(code, path.join(dir, 'package.json'))}: ${e.message}`);
+      throw new UserError('Runtime.ImportModuleError', `${path.relative(code, manifest)}: ${e.message}`);
     }
     if (type === 'module' || type === 'commonjs') return type === 'module';
     break;
   }
-  return /^\s*(import\s*["'{*\w]|export\s*[{*\w])/m.test(fs.readFileSync(file, 'utf8'));
+  return /^\s*(?:import(?:\s*["'{*]|\s+[\w$])|export(?:\s*[{*]|\s+\w))/m.test(fs.readFileSync(file, 'utf8'));
 }
 
 // Returns the function that the names lead to in a module, or in its default export.
