@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,36 +23,40 @@ import (
 
 	"nimbus"
 	"nimbus/internal/driver"
+	"nimbus/internal/driver/drivertest"
 	"nimbus/internal/driver/sandbox"
 	"nimbus/internal/runtime"
 	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
 
-// crashEnv makes the test binary a server that is to be killed. Its value: a directory, an interpreter, an
-// owner and a user id, separated by colons.
+// crashEnv makes the test binary a server that is to be killed. Its value is a crasher, as JSON.
 const crashEnv = "NIMBUS_TEST_SANDBOX_CRASH"
 
 const patience = 60 * time.Second
 
 // crash starts instances, one of them paused and one in the middle of a call, says so and waits.
 func crash() {
-	if err := crashing(strings.Split(os.Getenv(crashEnv), ":")); err != nil {
+	if err := crashing(os.Getenv(crashEnv)); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 }
 
-func crashing(arguments []string) error {
-	if len(arguments) != 4 {
-		return fmt.Errorf("arguments %q", arguments)
-	}
-	dir, python, owner := arguments[0], arguments[1], arguments[2]
-	base, err := strconv.ParseUint(arguments[3], 10, 32)
-	if err != nil {
+// crasher is what a server that is to be killed runs.
+type crasher struct {
+	Dir, Owner, Agent, Handler string
+	UIDBase                    uint32
+	Runtime                    runtime.Runtime
+	Event                      []byte // whose call starts one process and waits
+}
+
+func crashing(told string) error {
+	var c crasher
+	if err := json.Unmarshal([]byte(told), &c); err != nil {
 		return err
 	}
-	d, err := sandbox.New(sandbox.Config{Dir: dir, Owner: owner, UIDBase: uint32(base), Log: slog.New(slog.DiscardHandler)})
+	d, err := sandbox.New(sandbox.Config{Dir: c.Dir, Owner: c.Owner, UIDBase: c.UIDBase, Agent: c.Agent, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -59,21 +64,23 @@ func crashing(arguments []string) error {
 	go d.Run(ctx)
 	var made []driver.Instance
 	for n := range 5 {
-		i, err := d.Start(ctx, spec(strconv.Itoa(n), python))
+		s := spec(strconv.Itoa(n), "")
+		s.Runtime = c.Runtime
+		i, err := d.Start(ctx, s)
 		if err != nil {
 			return err
 		}
 		made = append(made, i)
 	}
 	for _, i := range made[:2] {
-		if _, err := i.Specialize(ctx, code(dir, "handler.handle")); err != nil {
+		if _, err := i.Specialize(ctx, code(c.Dir, c.Handler)); err != nil {
 			return err
 		}
 	}
 	if err := made[1].(driver.Pauser).Pause(ctx); err != nil {
 		return err
 	}
-	go made[0].Invoke(ctx, &driver.Call{Event: []byte("null")})
+	go made[0].Invoke(ctx, &driver.Call{Event: c.Event})
 	fmt.Println("up")
 	select {}
 }
@@ -109,11 +116,25 @@ func handler(t testing.TB, source string) string {
 
 func TestNothingSurvivesAKilledServer(t *testing.T) {
 	testenv.RequireSandbox(t)
-	python := python(t)
-	dir := handler(t, "import subprocess\ndef handle(e):\n subprocess.run(['sleep', '1000'])\n")
+	t.Run("forked", func(t *testing.T) {
+		nothingSurvives(t, crasher{Runtime: python(t), Handler: "handler.handle", Event: []byte("null"),
+			Dir: handler(t, "import subprocess\ndef handle(e):\n subprocess.run(['sleep', '1000'])\n")})
+	})
+	t.Run("executed", func(t *testing.T) {
+		nothingSurvives(t, crasher{Runtime: drivertest.Native(t).Runtime, Handler: "shell", Event: []byte(`"exec sleep 1000"`),
+			Dir: handler(t, ""), Agent: programs(t).Agent})
+	})
+}
+
+func nothingSurvives(t *testing.T, c crasher) {
+	t.Helper()
+	c.Owner, c.UIDBase = owner("crash"), uidBase()
+	told, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := exec.Command("/proc/self/exe")
-	server.Env = append(os.Environ(),
-		fmt.Sprintf("%s=%s:%s:%s:%d", crashEnv, dir, python.Path, owner("crash"), uidBase()))
+	server.Env = append(os.Environ(), crashEnv+"="+string(told))
 	printed, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -166,9 +187,21 @@ func pausedLeft() int {
 
 func TestADeadZygoteIsReplaced(t *testing.T) {
 	testenv.RequireSandbox(t)
-	d := start(t, config(t, "replace"))
-	python := python(t).Path
-	first, err := d.Start(t.Context(), spec("first", python))
+	t.Run("forked", func(t *testing.T) { deadIsReplaced(t, python(t)) })
+	t.Run("executed", func(t *testing.T) { deadIsReplaced(t, drivertest.Native(t).Runtime) })
+}
+
+func deadIsReplaced(t *testing.T, rt runtime.Runtime) {
+	t.Helper()
+	c := config(t, "replace")
+	c.Agent = programs(t).Agent
+	d := start(t, c)
+	named := func(id string) driver.Spec {
+		s := spec(id, "")
+		s.Runtime = rt
+		return s
+	}
+	first, err := d.Start(t.Context(), named("first"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +210,7 @@ func TestADeadZygoteIsReplaced(t *testing.T) {
 	}
 	// A start in the very moment, and one after.
 	for n := range 3 {
-		i, err := d.Start(t.Context(), spec(strconv.Itoa(n), python))
+		i, err := d.Start(t.Context(), named(strconv.Itoa(n)))
 		if err != nil {
 			t.Fatalf("start after the zygote's death: %v", err)
 		}
