@@ -20,6 +20,7 @@ type Driver struct {
 	OnInvoke func(ctx context.Context, in *Instance, call *driver.Call) (driver.Outcome, error) // nil = echo
 	OnPing   func(ctx context.Context, in *Instance) error
 	OnResume func(in *Instance) error
+	OnStats  func(ctx context.Context, in *Instance) (driver.Stats, error)
 
 	mu         sync.Mutex
 	instances  []*Instance

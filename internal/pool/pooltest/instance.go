@@ -124,7 +124,12 @@ func (in *Instance) Ping(ctx context.Context) error {
 }
 
 // Stats implements driver.Instance.
-func (in *Instance) Stats(context.Context) (driver.Stats, error) { return driver.Stats{}, nil }
+func (in *Instance) Stats(ctx context.Context) (driver.Stats, error) {
+	if in.driver.OnStats != nil {
+		return in.driver.OnStats(ctx, in)
+	}
+	return driver.Stats{}, nil
+}
 
 // Pause implements driver.Pauser.
 func (in *Instance) Pause(context.Context) error {
