@@ -13,6 +13,7 @@ import (
 	"nimbus/internal/driver/drivertest"
 	"nimbus/internal/runtime"
 	"nimbus/internal/testenv"
+	"nimbus/internal/wire"
 )
 
 // executed is a spec of an instance whose runtime is a program.
@@ -108,5 +109,43 @@ func TestAProcessThatOthersStartedIsOverItsMemory(t *testing.T) {
 	<-i.Done()
 	if exit := i.Exit(); !exit.OutOfMemory || exit.Signal != 0 {
 		t.Errorf("exit %+v", exit)
+	}
+}
+
+// shellBootstrap is a custom runtime of a shell and curl, both of them dynamic programs of the host.
+const shellBootstrap = `#!/bin/sh
+api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
+while :; do
+	event=$(curl -sS -D /tmp/headers "$api/next")
+	id=$(sed -n 's/^lambda-runtime-aws-request-id: *\([^ ]*\)\r$/\1/Ip' /tmp/headers)
+	curl -sS -o /dev/null -d "{\"got\":$event}" "$api/$id/response"
+done
+`
+
+func TestAScriptIsARuntime(t *testing.T) {
+	testenv.RequireSandbox(t)
+	if _, err := os.Stat("/usr/bin/curl"); err != nil {
+		t.Skip("this test needs curl in /usr/bin; try: apt-get install curl")
+	}
+	set := programs(t)
+	c := config(t, "script")
+	c.Agent = set.Agent
+	d := start(t, c)
+	dir := handler(t, "")
+	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte(shellBootstrap), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	i, err := d.Start(t.Context(), executed("script", set.Agent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.Specialize(t.Context(), code(dir, "any")); err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range []string{`1`, `{"name":"Ada"}`} {
+		call := driver.Call{Meta: wire.ExecMeta{RequestID: nimbus.NewID().String()}, Event: []byte(event)}
+		if o, err := i.Invoke(t.Context(), &call); err != nil || string(o.Result) != `{"got":`+event+`}` {
+			t.Errorf("%s: %+v %s, %v", event, o.Resp, o.Result, err)
+		}
 	}
 }
