@@ -59,14 +59,14 @@ func Grow(d Demand) (starts int, recheck time.Duration) {
 	}
 	// Every busy instance has been so for as long as none became free.
 	call := max(d.CallTime, d.Stalled)
-	longest := call * time.Duration(d.Waiting) / time.Duration(d.Busy)
+	longest := max(call*time.Duration(d.Waiting)/time.Duration(d.Busy), d.Stalled)
 	if longest <= worth {
 		if d.Lasting > lasting && d.Coming == 0 && !d.crowded() {
 			return 1, leastStart
 		}
 		return 0, max(worth*time.Duration(d.Busy)/time.Duration(d.Waiting)-d.Stalled, leastStart)
 	}
-	enough := int((call*time.Duration(d.Waiting) + worth - 1) / worth)
+	enough := max(int((call*time.Duration(d.Waiting)+worth-1)/worth), d.Busy+1)
 	return max(min(lacking, enough-d.Busy-d.Coming), 0), leastStart
 }
 

@@ -119,14 +119,28 @@ func TestPlansAreSound(t *testing.T) {
 			for range rapid.IntRange(0, 6).Draw(t, "blanks") {
 				r.Blanks = append(r.Blanks, scheduler.Blank{StartedAt: past.Draw(t, "started"), SeenAt: past.Draw(t, "seen")})
 			}
-			r.Total = len(r.Blanks) + r.Starting + rapid.IntRange(0, 6).Draw(t, "others")
+			r.Ending = rapid.IntRange(0, 2).Draw(t, "ending")
+			r.Total = len(r.Blanks) + r.Starting + r.Ending + rapid.IntRange(0, 6).Draw(t, "others")
 			s.Runtimes = append(s.Runtimes, r)
 		}
+		for range rapid.IntRange(0, 2).Draw(t, "kept") {
+			k := scheduler.Kept{Min: rapid.IntRange(1, 4).Draw(t, "least"), Starting: rapid.IntRange(0, 2).Draw(t, "starting")}
+			for range rapid.IntRange(0, 3).Draw(t, "busy") {
+				k.Ready = append(k.Ready, scheduler.Life{StartedAt: past.Draw(t, "started"), Uses: rapid.IntRange(0, 1100).Draw(t, "uses")})
+			}
+			s.Kept = append(s.Kept, k)
+		}
 		for range rapid.IntRange(0, 8).Draw(t, "idle") {
-			s.Idle = append(s.Idle, scheduler.Idle{
+			in := scheduler.Idle{
 				StartedAt: past.Draw(t, "started"), UsedAt: past.Draw(t, "used"), SeenAt: past.Draw(t, "seen"),
 				Uses: rapid.IntRange(0, 1100).Draw(t, "uses"), Pause: scheduler.Pause(rapid.IntRange(0, 2).Draw(t, "pause")),
-			})
+				Runtime: rapid.IntRange(0, 2).Draw(t, "runtime"), Kept: rapid.IntRange(0, len(s.Kept)).Draw(t, "kept"),
+			}
+			if in.Kept > 0 {
+				k := &s.Kept[in.Kept-1]
+				k.Ready = append(k.Ready, scheduler.Life{StartedAt: in.StartedAt, Uses: in.Uses})
+			}
+			s.Idle = append(s.Idle, in)
 		}
 		plan := scheduler.Make(policy, s, now)
 		wantSound(t, s, plan)
@@ -155,8 +169,29 @@ func wantSound(t *rapid.T, s scheduler.Snapshot, plan scheduler.Plan) {
 	for _, i := range append(append([]int(nil), plan.Freeze...), plan.Check...) {
 		use(i)
 	}
+	spare := make([]int, len(s.Kept))
+	for i, k := range s.Kept {
+		for _, l := range k.Ready {
+			if now.Sub(l.StartedAt) < policy.MaxAge*9/10 && l.Uses < policy.MaxInvocations*9/10 {
+				spare[i]++
+			}
+		}
+		spare[i] -= k.Min
+	}
+	for _, l := range plan.Lacking {
+		if l.Count < 1 || l.Count > s.Kept[l.Kept].Min || l.Count != -spare[l.Kept]-s.Kept[l.Kept].Starting {
+			t.Fatalf("%d more are wanted of %+v", l.Count, s.Kept[l.Kept])
+		}
+	}
 	for _, r := range plan.Reclaim {
 		use(r.Idle)
+		in := s.Idle[r.Idle]
+		fresh := now.Sub(in.StartedAt) < policy.MaxAge*9/10 && in.Uses < policy.MaxInvocations*9/10
+		if in.Kept > 0 && fresh {
+			if spare[in.Kept-1]--; r.Reason == scheduler.ReasonIdle && spare[in.Kept-1] < 0 {
+				t.Fatalf("%+v was promised and is reclaimed", in)
+			}
+		}
 	}
 	for _, b := range append(append([]scheduler.BlankRef(nil), plan.Drop...), plan.Ping...) {
 		use(b)
