@@ -12,14 +12,10 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"go.uber.org/goleak"
-
 	"nimbus"
 	"nimbus/internal/blob/dir"
 	"nimbus/internal/testenv"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bench is a builder over real directories.
 type bench struct {

@@ -102,6 +102,27 @@ func TestCompiledOnce(t *testing.T) {
 	}
 }
 
+func TestStandardLibraryIsPreparedAsAskedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, CompilerConfig{})
+	importing := func(names ...string) member {
+		return member{name: "main.go", body: "package main\n\nimport (\n\t_ \"" + strings.Join(names, "\"\n\t_ \"") + "\"\n)\n\nfunc main() {}\n"}
+	}
+	for _, files := range [][]member{{importing("fmt")}, {importing("os")}, {importing("hash/fnv", "fmt", "unsafe")}, {importing("hash/fnv", "unicode")},
+		{importing("fmt"), {name: "vendor/modules.txt", body: "x"}, {name: "vendor/a.b/c/c.go", body: "package c\n\nimport \"math/bits\""}, {name: "go.mod", body: "module f\n"}}} {
+		if _, err := w.compile(t, runtime.Go, "main", files...); err != nil && len(files) == 1 {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.compile(t, runtime.Go, "main", importing("cmd/go", "internal/abi", "syscall/js", "nothing/such")); err == nil {
+		t.Error("it compiled")
+	}
+	want := [][]string{seedPackages(), {"hash/fnv"}, {"unicode"}, {"math/bits"}}
+	if !slices.EqualFunc(w.builders.seeds, want, slices.Equal) {
+		t.Errorf("asked for %v, want %v", w.builders.seeds, want)
+	}
+}
+
 func TestCompileGoSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	main := func(imports ...string) member {

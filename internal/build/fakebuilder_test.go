@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -65,11 +66,14 @@ func sharedGoCache(t testing.TB) string {
 	return strings.TrimSpace(string(out))
 }
 
-type toolchain struct{ path string }
+type toolchain struct {
+	path  string
+	trees []string
+}
 
 func (c toolchain) Toolchain(runtime.Language) (runtime.Toolchain, error) {
 	out, err := exec.Command(c.path, "env", "GOVERSION").Output()
-	return runtime.Toolchain{Language: runtime.Go, Version: strings.TrimPrefix(strings.TrimSpace(string(out)), "go"), Path: c.path}, err
+	return runtime.Toolchain{Language: runtime.Go, Version: strings.TrimPrefix(strings.TrimSpace(string(out)), "go"), Path: c.path, Trees: c.trees}, err
 }
 
 // compile makes a package of the files and compiles it.
@@ -111,6 +115,9 @@ type fakeBuilders struct {
 	hold    chan struct{} // when set, builds wait until it is closed
 	started atomic.Int32
 	broken  error // what every call comes to
+
+	mu    sync.Mutex
+	seeds [][]string // what was asked for of the standard library
 }
 
 func (b *fakeBuilders) Start(_ context.Context, spec driver.Spec) (driver.Instance, error) {
@@ -175,6 +182,9 @@ func (b *fakeBuilder) Invoke(ctx context.Context, call *driver.Call) (driver.Out
 
 func (b *fakeBuilder) goBuild(ctx context.Context, r buildmsg.Request) (made []byte, said string, err error) {
 	if len(r.Seed) > 0 {
+		b.mu.Lock()
+		b.seeds = append(b.seeds, r.Seed)
+		b.mu.Unlock()
 		return oneFileTar("00/seeded", r.GOOS), "", nil
 	}
 	if _, err := os.Stat(filepath.Join(b.spec.Code.Dir, r.Cache, "00", "seeded")); err != nil {

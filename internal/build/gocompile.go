@@ -35,11 +35,17 @@ func (j *job) compileGo(ctx context.Context) (string, error) {
 	if err := linkTree(j.sourceDir, src); err != nil {
 		return "", fmt.Errorf("prepare a build: %w", err)
 	}
-	mod, err := j.goModules(ctx, p, filepath.Join(src, filepath.FromSlash(p.root)))
+	module := filepath.Join(src, filepath.FromSlash(p.root))
+	mod, err := j.goModules(ctx, p, module)
 	if err != nil {
 		return "", err
 	}
-	seed, err := j.seed(ctx)
+	// As it is built: with what was fetched.
+	imported, err := scanImports(os.DirFS(module), goProgram{root: "."}, vendored)
+	if err != nil {
+		return "", err
+	}
+	seed, err := j.seed(ctx, imported.paths())
 	if err != nil {
 		return "", err
 	}

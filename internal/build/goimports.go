@@ -18,9 +18,17 @@ type imports struct {
 	cgo   string            // where the program's own package asks for C
 }
 
+// scope says which files of a module are looked at.
+type scope uint8
+
+const (
+	own      scope = iota // its own
+	vendored              // those of vendored modules too
+)
+
 // scanImports reads the imports of every Go file below the program's module that a build may take in. Files that
 // can't be parsed are the compiler's to complain about.
-func scanImports(tree fs.FS, p goProgram) (imports, error) {
+func scanImports(tree fs.FS, p goProgram, what scope) (imports, error) {
 	seen := imports{where: make(map[string]string)}
 	err := fs.WalkDir(tree, p.root, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -28,7 +36,7 @@ func scanImports(tree fs.FS, p goProgram) (imports, error) {
 		}
 		base := path.Base(name)
 		switch {
-		case e.IsDir() && name != p.root && (base == "vendor" || base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")):
+		case e.IsDir() && name != p.root && (base == "vendor" && what == own || base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")):
 			return fs.SkipDir
 		case e.IsDir() || path.Ext(base) != ".go" || strings.HasSuffix(base, "_test.go"):
 			return nil
@@ -40,7 +48,7 @@ func scanImports(tree fs.FS, p goProgram) (imports, error) {
 			}
 			return err
 		}
-		seen.add(name, src, path.Dir(name) == p.dir)
+		seen.add(name, src, path.Dir(name) == p.dir && what == own)
 		return nil
 	})
 	if err != nil {
@@ -49,7 +57,7 @@ func scanImports(tree fs.FS, p goProgram) (imports, error) {
 	return seen, nil
 }
 
-func (i *imports) add(name string, src []byte, own bool) {
+func (i *imports) add(name string, src []byte, main bool) {
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, name, src, parser.ImportsOnly)
 	if err != nil {
@@ -61,7 +69,7 @@ func (i *imports) add(name string, src []byte, own bool) {
 			continue
 		}
 		at := set.Position(spec.Path.Pos()).String()
-		if imported == "C" && own && i.cgo == "" && !mentionsCgo(src) {
+		if imported == "C" && main && i.cgo == "" && !mentionsCgo(src) {
 			i.cgo = at
 		}
 		if first, known := i.where[imported]; !known || at < first {

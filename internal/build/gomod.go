@@ -24,7 +24,7 @@ const (
 // goModules makes the module in dir, a copy of the program's, complete: afterwards it builds without a network. It
 // returns how go build is to take it.
 func (j *job) goModules(ctx context.Context, p goProgram, dir string) (mod string, err error) {
-	seen, err := scanImports(j.source, p)
+	seen, err := scanImports(j.source, p, own)
 	if err != nil {
 		return "", err
 	}

@@ -37,6 +37,27 @@ func linkTree(from, to string) error {
 	})
 }
 
+// mergeTree adds to the tree at to what it lacks of the one at from: files that are in both are the same.
+func mergeTree(from, to string) error {
+	return filepath.WalkDir(from, func(file string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, file)
+		if err != nil {
+			return err
+		}
+		place := filepath.Join(to, rel)
+		if e.IsDir() {
+			return blob.DiskError(os.MkdirAll(place, 0o755))
+		}
+		if err := linkFile(file, place); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	})
+}
+
 // linkFile links a file, or copies it where links can't be: to another disk, or when it has too many.
 func linkFile(from, to string) error {
 	err := os.Link(from, to)
