@@ -29,18 +29,25 @@ type Invocation struct {
 	BilledTimeMS float64         `json:"billed_time_ms"`
 	MemoryUsedMB *float64        `json:"memory_used_mb"`         // nil = not known
 	MemoryScope  string          `json:"memory_scope,omitempty"` // call or instance: whose peak it is
-	Phases       *Phases         `json:"phases,omitempty"`       // where the time went before the handler ran
+	CPUMS        *float64        `json:"cpu_ms"`                 // nil = not known
+	TraceID      string          `json:"trace_id,omitempty"`
+	LogTruncated bool            `json:"log_truncated,omitempty"` // it printed more than is kept of one call
+	Phases       *Phases         `json:"phases,omitempty"`        // where the time went besides the handler
 	CreatedAt    time.Time       `json:"created_at"`
 	StartedAt    *time.Time      `json:"started_at,omitempty"`
 	CompletedAt  *time.Time      `json:"completed_at,omitempty"`
 }
 
-// Phases is where the time went before the handler ran, in milliseconds. A warm call has HoldMS only.
+// Phases is where the time went besides the handler, in milliseconds. Only a cold start has ClaimMS, AttachMS and
+// InitMS.
 type Phases struct {
+	RouteMS  float64 `json:"route_ms"`
+	AdmitMS  float64 `json:"admit_ms"`
 	HoldMS   float64 `json:"hold_ms"`
 	ClaimMS  float64 `json:"claim_ms"`
 	AttachMS float64 `json:"attach_ms"`
 	InitMS   float64 `json:"init_ms"`
+	WriteMS  float64 `json:"write_ms"` // 0 = not known
 }
 
 // InvocationQuery selects records. Empty fields select everything.

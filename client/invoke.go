@@ -32,6 +32,7 @@ type InvokeResult struct {
 	InitMS       float64         `json:"init_ms"`
 	BilledTimeMS float64         `json:"billed_time_ms"`
 	MemoryUsedMB *float64        `json:"memory_used_mb"` // nil = not known
+	CPUMS        *float64        `json:"cpu_ms"`         // nil = not known
 	Version      int64           `json:"version"`
 	AliasUsed    *string         `json:"alias_used"`
 	Logs         []string        `json:"logs,omitempty"`

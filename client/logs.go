@@ -23,6 +23,8 @@ type LogLine struct {
 // LogQuery selects log lines. Empty fields select everything.
 type LogQuery struct {
 	Invocation string
+	Stream     string // stdout, stderr or platform
+	Contains   string // this text, whatever the case of its ASCII letters
 	Since      time.Time
 	Until      time.Time // not for FollowLogs
 	Limit      int       // 0 = the server's
@@ -30,7 +32,8 @@ type LogQuery struct {
 	Cursor     string
 }
 
-// Logs returns one page of a function's lines, oldest first.
+// Logs returns one page of a function's lines, oldest first. A page of a search may be short, or empty, though it
+// has a cursor to go on from.
 func (c *Client) Logs(ctx context.Context, function string, q LogQuery) (*List[LogLine], error) {
 	out := &List[LogLine]{}
 	return out, c.do(ctx, logsCall(function, q), nil, out)
@@ -49,6 +52,8 @@ func (c *Client) AllLogs(ctx context.Context, function string, q LogQuery) iter.
 func logsCall(function string, q LogQuery) call {
 	query := url.Values{}
 	setQuery(query, "invocation", q.Invocation)
+	setQuery(query, "stream", q.Stream)
+	setQuery(query, "contains", q.Contains)
 	setTime(query, "since", q.Since)
 	setTime(query, "until", q.Until)
 	setPage(query, q.Limit, q.Cursor)

@@ -13,7 +13,7 @@ import (
 
 func newInvocationCommand(c *cli) *cobra.Command {
 	group := newGroup("invocation", "Show what became of calls", "")
-	group.AddCommand(newInvocationGetCommand(c), newInvocationListCommand(c))
+	group.AddCommand(newInvocationGetCommand(c), newInvocationListCommand(c), newInvocationWhyCommand(c))
 	return group
 }
 
@@ -54,14 +54,36 @@ func invocationFields(t *table, i *client.Invocation) {
 	if i.MemoryUsedMB != nil {
 		t.field("memory", strings.TrimSpace(showMB(*i.MemoryUsedMB)+" "+memoryScope(i)))
 	}
+	if i.CPUMS != nil {
+		t.field("cpu", showMS(*i.CPUMS))
+	}
+	t.field("trace", i.TraceID)
 	t.field("instance", i.VMID)
 	t.field("cold start", showYes(i.ColdStart))
-	if p := i.Phases; p != nil && i.ColdStart {
-		t.field("phases", strings.Join([]string{"held " + showMS(p.HoldMS), "claim " + showMS(p.ClaimMS),
-			"attach " + showMS(p.AttachMS), "init " + showMS(p.InitMS)}, ", "))
+	if i.Phases != nil {
+		t.field("phases", phasesText(i))
 	}
 	t.field("input", string(i.Input))
 	t.field("output", string(i.Output))
+}
+
+// phasesText lists the phases that took time, and those of a cold start whatever they took.
+func phasesText(i *client.Invocation) string {
+	var parts []string
+	add := func(name string, ms float64, always bool) {
+		if ms > 0 || always {
+			parts = append(parts, name+" "+showMS(ms))
+		}
+	}
+	p := i.Phases
+	add("route", p.RouteMS, false)
+	add("admit", p.AdmitMS, false)
+	add("held", p.HoldMS, i.ColdStart)
+	add("claim", p.ClaimMS, i.ColdStart)
+	add("attach", p.AttachMS, i.ColdStart)
+	add("init", p.InitMS, i.ColdStart)
+	add("write", p.WriteMS, false)
+	return strings.Join(parts, ", ")
 }
 
 // memoryScope is said only where the number may mislead: the kernel could not tell the call's peak.

@@ -127,6 +127,9 @@ func (c *cli) outcome(call calling, result *client.InvokeResult, printed error) 
 				}
 			}
 		}
+		if call.showLog {
+			fmt.Fprintln(c.err, summary(result))
+		}
 		if failed {
 			fmt.Fprintf(c.err, "nimbus: %s failed: %s (status %d, request %s)\n",
 				call.function, foreign(c.err, failure(result)), result.StatusCode, result.RequestID)
@@ -136,6 +139,21 @@ func (c *cli) outcome(call calling, result *client.InvokeResult, printed error) 
 		return errReported
 	}
 	return nil
+}
+
+// summary is one line on what a call took.
+func summary(r *client.InvokeResult) string {
+	parts := []string{"duration " + showMS(r.DurationMS), "billed " + showMS(r.BilledTimeMS)}
+	if r.MemoryUsedMB != nil {
+		parts = append(parts, "memory "+showMB(*r.MemoryUsedMB))
+	}
+	if r.CPUMS != nil {
+		parts = append(parts, "cpu "+showMS(*r.CPUMS))
+	}
+	if r.ColdStart {
+		parts = append(parts, "cold start with init "+showMS(r.InitMS))
+	}
+	return "-- " + strings.Join(parts, ", ") + ", request " + r.RequestID
 }
 
 func failure(result *client.InvokeResult) string {

@@ -24,7 +24,7 @@ func newLogsCommand(c *cli) *cobra.Command {
 		Short: "Show what a function printed",
 		Long: "Show what a function printed, oldest first: every line, or those of a time or of one invocation.\n" +
 			"With -o json each line is one line of JSON. A follower reconnects by itself.",
-		Example:           "nimbus logs hello-python -f --tail 10\nnimbus logs hello-python --since 5m",
+		Example:           "nimbus logs hello-python -f --tail 10\nnimbus logs hello-python --since 5m --grep time-out",
 		Args:              arguments("NAME"),
 		ValidArgsFunction: c.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,6 +35,9 @@ func newLogsCommand(c *cli) *cobra.Command {
 			}
 			if cmd.Flags().Changed("tail") && (q.Tail < 1 || q.Tail > maxTail) {
 				return usagef("--tail must be 1 to %d", maxTail)
+			}
+			if cmd.Flags().Changed("grep") && q.Contains == "" {
+				return usagef("--grep must not be empty")
 			}
 			if cmd.Flags().Changed("limit") && limit < 1 {
 				return usagef("--limit must be at least 1")
@@ -54,6 +57,8 @@ func newLogsCommand(c *cli) *cobra.Command {
 	cmd.Flags().Var(&since, "since", "only lines since: a duration such as 5m, or a time")
 	cmd.Flags().Var(&until, "until", "only lines until: a duration such as 5m, or a time")
 	cmd.Flags().StringVar(&q.Invocation, "invocation", "", "only the lines of this invocation")
+	cmd.Flags().StringVar(&q.Contains, "grep", "", "only lines with this text, in upper or lower case")
+	cmd.Flags().StringVar(&q.Stream, "stream", "", "only lines of this stream: stdout, stderr or platform")
 	cmd.Flags().IntVar(&q.Tail, "tail", 0, "begin with the last so many lines; default with the first")
 	cmd.Flags().IntVar(&limit, "limit", 0, "stop after so many lines; 0 = never")
 	return cmd

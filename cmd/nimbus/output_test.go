@@ -32,6 +32,7 @@ func TestDocumentsKeepValuesAndOrder(t *testing.T) {
   "init_ms": 0,
   "billed_time_ms": 0,
   "memory_used_mb": null,
+  "cpu_ms": null,
   "version": 3,
   "alias_used": null
 }
@@ -51,6 +52,7 @@ cold_start: false
 init_ms: 0
 billed_time_ms: 0
 memory_used_mb: null
+cpu_ms: null
 version: 3
 alias_used: null
 `,

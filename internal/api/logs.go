@@ -76,6 +76,10 @@ func (a *api) logQuery(r *http.Request, p nimbus.Principal) (obs.LogQuery, error
 	if q.Cursor == "" {
 		q.Cursor = r.Header.Get("Last-Event-ID") // an event stream that was interrupted goes on
 	}
+	q.Contains = r.URL.Query().Get("contains")
+	if q.Stream, err = choiceOf(r, "stream", obs.LogStreams()); err != nil {
+		return q, err
+	}
 	if text := r.URL.Query().Get("invocation"); text != "" {
 		if q.Invocation, err = nimbus.ParseID(text); err != nil {
 			var invalid nimbus.Invalid

@@ -91,6 +91,9 @@ func (a *api) functionOperations(reg huma.Registry) []operation {
 			Description: "Oldest first. With follow=true, every line as it is printed, as Server-Sent Events until the client leaves.",
 			Parameters: slices.Concat(one, []*huma.Param{
 				queryParam("invocation", "Only lines of the invocation with this id.", text()),
+				queryParam("stream", "Only lines of this stream.", oneOf(obs.LogStreams())),
+				queryParam("contains", "Only lines with this text, whatever the case of its ASCII letters. A bounded part of the log is "+
+					"searched at a time: a page may be short, or empty, and has a next_cursor as long as there is more to search.", text()),
 				queryParam("follow", "Stay, and send lines as they are printed.", boolean()),
 				queryParam("tail", "Begin with the last so many lines. Not with cursor.", count(obs.MaxLogLimit)),
 			}, periodParams(), pageParams()),

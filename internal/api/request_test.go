@@ -96,6 +96,19 @@ func TestLogsBeginWithTheLastLines(t *testing.T) {
 	}
 }
 
+func TestLogsAreSearched(t *testing.T) {
+	t.Parallel()
+	f := &fakes{}
+	w := request{method: "GET", path: "/api/v1/functions/a/logs?contains=100%25+sure+%22%C3%A9%22&stream=stderr&since=5m"}.send(t, f)
+	if w.Code != 200 || f.logs.Contains != `100% sure "é"` || f.logs.Stream != "stderr" || f.logs.Since.IsZero() {
+		t.Errorf("%d %s, %+v", w.Code, w.Body, f.logs)
+	}
+	w = request{method: "GET", path: "/api/v1/functions/a/logs?stream=stdin"}.send(t, &fakes{})
+	if d := problemOf(t, w); len(d.Errors) != 1 || d.Errors[0].Field != "stream" {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestPeriod(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodGet, "/?since=90s&until=2026-11-20T09:30:00%2B01:00", nil)

@@ -36,6 +36,8 @@ func (l LogLine) Cursor() string { return cursorOf(l.Seq + 1) }
 type LogQuery struct {
 	Function   nimbus.ID // required
 	Invocation nimbus.ID
+	Stream     string    // one of the streams
+	Contains   string    // this text, whatever the case of its ASCII letters
 	Since      time.Time // inclusive
 	Until      time.Time // exclusive
 	Limit      int       // 1–1000; 0 = 100
@@ -46,7 +48,11 @@ type LogQuery struct {
 const (
 	DefaultLogLimit = 100
 	MaxLogLimit     = 1000
+	MaxLogText      = 1 << 10 // bytes of Contains
 )
+
+// LogStreams lists the streams.
+func LogStreams() []string { return []string{StreamStdout, StreamStderr, StreamPlatform} }
 
 // start checks the query, fills in its default and returns the place to read from.
 func (q *LogQuery) start() (uint64, error) {
@@ -63,6 +69,9 @@ func (q *LogQuery) start() (uint64, error) {
 	if q.Limit < 1 || q.Limit > MaxLogLimit {
 		v.Add("limit", "must be 1 to %d", MaxLogLimit)
 	}
+	if len(q.Contains) > MaxLogText {
+		v.Add("contains", "must have at most %d bytes", MaxLogText)
+	}
 	if q.Cursor != "" {
 		var err error
 		if from, err = strconv.ParseUint(q.Cursor, cursorBase, 64); err != nil {
@@ -72,8 +81,8 @@ func (q *LogQuery) start() (uint64, error) {
 	return from, v.Err()
 }
 
-// selects reports whether a line of that time and invocation is asked for.
-func (q *LogQuery) selects(micros int64, invocation nimbus.ID) bool {
+// at reports whether lines of that time and invocation are asked for.
+func (q *LogQuery) at(micros int64, invocation nimbus.ID) bool {
 	return (q.Invocation.IsZero() || q.Invocation == invocation) &&
 		(q.Since.IsZero() || micros >= q.Since.UnixMicro()) &&
 		(q.Until.IsZero() || micros < q.Until.UnixMicro())

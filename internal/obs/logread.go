@@ -1,6 +1,7 @@
 package obs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -8,7 +9,9 @@ import (
 	"nimbus"
 )
 
-// Query returns the lines q selects, oldest first, those included that are not on disk yet.
+// Query returns the lines q selects, oldest first, those included that are not on disk yet. A query for a text
+// reads a bounded part of the log: its page may have less than q.Limit lines, or none, and still a cursor to go on
+// from.
 func (s *LogStore) Query(ctx context.Context, q LogQuery) (nimbus.List[LogLine], error) {
 	from, err := q.start()
 	if err != nil {
@@ -33,7 +36,7 @@ func (s *LogStore) Query(ctx context.Context, q LogQuery) (nimbus.List[LogLine],
 }
 
 // Tail returns the LogQuery.Cursor from which the last q.Limit lines that q selects follow, "" when it selects
-// none. A cursor in q makes no difference.
+// none. A cursor in q makes no difference. For a text it looks back as far as one Query reads.
 func (s *LogStore) Tail(ctx context.Context, q LogQuery) (cursor string, err error) {
 	q.Cursor = ""
 	if _, err := q.start(); err != nil {
@@ -56,7 +59,7 @@ func (s *LogStore) Tail(ctx context.Context, q LogQuery) (cursor string, err err
 	}
 	last := selection{q: &q, limit: math.MaxInt}
 	last.addTail(&v)
-	enough := count(last.lines)
+	enough, read := count(last.lines), 0
 	for i := len(v.segments) - 1; i >= 0 && !enough; i-- {
 		for c, err := range v.chunks(ctx, i, &q, 0, backward) {
 			if err != nil {
@@ -67,6 +70,9 @@ func (s *LogStore) Tail(ctx context.Context, q LogQuery) (cursor string, err err
 			if enough = count(part.lines); enough {
 				break
 			}
+			if read += len(c.frames); q.Contains != "" && read >= s.cfg.SearchBytes {
+				return cmp.Or(cursor, cursorOf(c.first)), nil
+			}
 		}
 	}
 	return cursor, nil
@@ -75,6 +81,7 @@ func (s *LogStore) Tail(ctx context.Context, q LogQuery) (cursor string, err err
 // find selects lines numbered from or above, up to q.Limit.
 func (s *LogStore) find(ctx context.Context, v *view, q *LogQuery, from uint64) (selection, error) {
 	found := selection{q: q, from: from, limit: q.Limit}
+	read := 0
 	for i := range v.segments {
 		if v.segmentEnd(i) <= from {
 			continue
@@ -84,6 +91,10 @@ func (s *LogStore) find(ctx context.Context, v *view, q *LogQuery, from uint64) 
 				return found, err
 			}
 			if s.addChunk(&found, v, c); found.full {
+				return found, nil
+			}
+			if read += len(c.frames); q.Contains != "" && read >= s.cfg.SearchBytes {
+				found.full, found.next = true, c.end
 				return found, nil
 			}
 		}
@@ -105,7 +116,7 @@ type selection struct {
 	from  uint64
 	limit int
 	lines []LogLine
-	full  bool   // there is at least one line more than the limit
+	full  bool   // there may be more than the lines
 	next  uint64 // where to go on
 }
 
@@ -118,7 +129,7 @@ func (found *selection) addFrames(function nimbus.ID, c content) error {
 			return err
 		}
 		rest = rest[n:]
-		if found.wants(seq, f.micros, f.invocation) {
+		if seq >= found.from && found.q.at(f.micros, f.invocation) && says(found.q, f.stream, f.text) && found.room(seq) {
 			found.lines = append(found.lines, f.line(function, seq))
 		}
 		if found.full {
@@ -133,7 +144,7 @@ func (found *selection) addFrames(function nimbus.ID, c content) error {
 func (found *selection) addTail(v *view) {
 	for i := range v.tail {
 		line, seq := v.tail[i], v.tailFirst+uint64(i)
-		if found.wants(seq, line.Time.UnixMicro(), line.Invocation) {
+		if seq >= found.from && found.q.at(line.Time.UnixMicro(), line.Invocation) && says(found.q, line.Stream, line.Text) && found.room(seq) {
 			line.Seq = seq
 			found.lines = append(found.lines, line)
 		}
@@ -144,11 +155,8 @@ func (found *selection) addTail(v *view) {
 	found.next = v.end()
 }
 
-// wants reports whether to add the line; one over the limit makes the selection full.
-func (found *selection) wants(seq uint64, micros int64, invocation nimbus.ID) bool {
-	if seq < found.from || !found.q.selects(micros, invocation) {
-		return false
-	}
+// room reports whether one more line may be added; one over the limit makes the selection full.
+func (found *selection) room(seq uint64) bool {
 	if len(found.lines) == found.limit {
 		found.full, found.next = true, seq
 		return false

@@ -24,6 +24,7 @@ type LogConfig struct {
 	OpenFunctions        int           // whose files are held open; 0 = 128
 	FlushInterval        time.Duration // how long lines are gathered for one write; 0 = 50 ms
 	RetryInterval        time.Duration // after a write that failed; 0 = 1 s
+	SearchBytes          int           // that one query for a text reads; 0 = 64 MiB
 }
 
 func (c LogConfig) withDefaults() LogConfig {
@@ -36,6 +37,7 @@ func (c LogConfig) withDefaults() LogConfig {
 		OpenFunctions:        orDefault(c.OpenFunctions, 128),
 		FlushInterval:        orDefault(c.FlushInterval, 50*time.Millisecond),
 		RetryInterval:        orDefault(c.RetryInterval, time.Second),
+		SearchBytes:          orDefault(c.SearchBytes, int(64*nimbus.MiB)),
 	}
 }
 

@@ -79,6 +79,7 @@ const (
 // content is what a chunk holds.
 type content struct {
 	first  uint64 // number of the first line
+	end    uint64 // number after the last line's
 	frames []byte // valid until the next content
 }
 
@@ -126,7 +127,7 @@ func (v *view) chunks(ctx context.Context, i int, q *LogQuery, from uint64, d di
 				yield(content{}, fmt.Errorf("read a log segment: %w", err))
 				return
 			}
-			if !yield(content{first: c.first, frames: buf}, nil) {
+			if !yield(content{first: c.first, end: end, frames: buf}, nil) {
 				return
 			}
 		}
