@@ -70,7 +70,7 @@ func Serve(conn net.Conn, kind Kind, cfg Config) error {
 		return errors.Join(fmt.Errorf("listen for the runtime API: %w", err), conn.Close())
 	}
 	api := newRuntimeAPI()
-	server := &http.Server{Handler: api.routes(), ReadHeaderTimeout: 0} //nolint:gosec // only the user's own program talks to it
+	server := &http.Server{Handler: api.routes()} //nolint:gosec // no time-outs: only the user's own program talks to it
 	f := &function{
 		kind: kind, config: cfg, conn: conn, api: api, address: listener.Addr().String(), children: newSupervisor(),
 	}

@@ -3,30 +3,20 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"nimbus/internal/wire"
-)
-
-const (
-	firstLook = 200 * time.Microsecond // a Go program is up within a millisecond
-	lastLook  = 20 * time.Millisecond
-	patience  = time.Second // with a program that neither reads stdin nor knows of the Runtime API
 )
 
 // bootstrap is the file that a custom runtime is.
 const bootstrap = "bootstrap"
 
-// function is what Init made of the agent. One call at a time.
+// function is what Init made of the agent. It runs one call at a time: others wait.
 type function struct {
 	kind     Kind
 	config   Config
@@ -35,6 +25,7 @@ type function struct {
 	address  string // where api listens
 	children *supervisor
 
+	busy   sync.Mutex // held during Init and each call
 	init   wire.InitMsg
 	path   string
 	env    []string
@@ -49,6 +40,8 @@ type function struct {
 
 // Init starts the program and waits until it is ready for an event: it asks the Runtime API for one, or waits on stdin.
 func (f *function) Init(ctx context.Context, msg wire.InitMsg) wire.RespMeta {
+	f.busy.Lock()
+	defer f.busy.Unlock()
 	name := msg.Handler
 	if f.kind == Custom {
 		name, f.viaAPI = bootstrap, true
@@ -79,12 +72,14 @@ func (f *function) Init(ctx context.Context, msg wire.InitMsg) wire.RespMeta {
 // await waits until a first process is ready, and what it does decides what kind of a program it is.
 func (f *function) await(ctx context.Context, r *run, session *session) (meta wire.RespMeta, ready bool) {
 	ok := wire.RespMeta{OK: true}
+	look := &stdinWatch{run: r, path: f.path, wait: firstLook}
 	if f.viaAPI {
 		r.serveAPI()
+	} else {
+		look.timer = time.NewTimer(firstLook)
+		look.due = look.timer.C
+		defer look.timer.Stop()
 	}
-	began, wait := time.Now(), firstLook
-	look := time.NewTimer(wait)
-	defer look.Stop()
 	for {
 		select {
 		case <-session.asked:
@@ -103,43 +98,13 @@ func (f *function) await(ctx context.Context, r *run, session *session) (meta wi
 			return ok, true
 		case <-ctx.Done():
 			return wire.RespMeta{Type: typeExit, Message: "the platform went away"}, false
-		case <-look.C:
-			if !f.viaAPI && f.onStdin(r, time.Since(began)) {
+		case <-look.due:
+			if look.waits() {
 				f.next = r
 				return ok, true
 			}
-			wait = min(2*wait, lastLook)
-			look.Reset(wait)
 		}
 	}
-}
-
-// onStdin reports whether the process is taken for one that is given its event on stdin. One that waits by other
-// means than a read is, after a while, unless it could be about to ask the Runtime API.
-func (f *function) onStdin(r *run, waited time.Duration) bool {
-	if reads, err := r.readsStdin(); err == nil && reads {
-		return true
-	}
-	return waited >= patience && !mentionsRuntimeAPI(f.path)
-}
-
-// mentionsRuntimeAPI reports whether the program holds the name of the variable without which nobody finds the API.
-func mentionsRuntimeAPI(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
-		return false
-	}
-	text, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = unix.Munmap(text) }()
-	return bytes.Contains(text, []byte("AWS_LAMBDA_RUNTIME_API"))
 }
 
 // become makes r the process that all calls go to.
@@ -150,6 +115,8 @@ func (f *function) become(r *run) {
 
 // Exec runs one call.
 func (f *function) Exec(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte) {
+	f.busy.Lock()
+	defer f.busy.Unlock()
 	if f.viaAPI {
 		return f.callAPI(ctx, call)
 	}

@@ -3,12 +3,8 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -136,31 +132,4 @@ func (r *run) outcome() (wire.RespMeta, []byte) {
 		return result(out)
 	}
 	return ended(r.process, &r.stderr), nil
-}
-
-// readsStdin reports whether a thread of the process waits in a read of its stdin. An error says that this
-// kernel does not tell.
-func (r *run) readsStdin() (bool, error) {
-	tasks := filepath.Join("/proc", strconv.Itoa(r.pid), "task")
-	entries, err := os.ReadDir(tasks)
-	if err != nil {
-		return false, err
-	}
-	reading := strconv.Itoa(unix.SYS_READ) + " 0x0 "
-	told := false
-	for _, e := range entries {
-		doing, readErr := os.ReadFile(filepath.Join(tasks, e.Name(), "syscall"))
-		if readErr != nil {
-			err = errors.Join(err, readErr)
-			continue
-		}
-		told = true
-		if strings.HasPrefix(string(doing), reading) {
-			return true, nil
-		}
-	}
-	if told {
-		return false, nil // threads come and go
-	}
-	return false, err
 }

@@ -253,7 +253,15 @@ func TestStdinAhead(t *testing.T) {
 		if meta := i.init(t, map[string]string{"AHEAD": "once", "MARK": mark}); !meta.OK {
 			t.Fatalf("init: %+v", meta)
 		}
-		testenv.Eventually(t, patience, func() bool { return len(i.children(t)) == 0 })
+		first, err := os.ReadFile(mark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(string(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		testenv.Eventually(t, patience, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
 		i.want(t, `1`, `1`)
 	})
 	t.Run("it takes its time", func(t *testing.T) {
