@@ -48,6 +48,20 @@ func (d cacheDir) link(compiled string) (int, error) {
 	return linked, nil
 }
 
+// made returns how much of what is there has been compiled here.
+func (d cacheDir) made() (int, error) {
+	entries, err := filepath.Glob(filepath.Join(d.path, "*", "*"))
+	n := 0
+	for _, entry := range entries {
+		info, failed := os.Lstat(entry)
+		err = errors.Join(err, failed)
+		if failed == nil && info.Mode().IsRegular() {
+			n++
+		}
+	}
+	return n, err
+}
+
 // clear forgets what is there; the engine goes on.
 func (d cacheDir) clear() error {
 	entries, err := filepath.Glob(filepath.Join(d.path, "*", "*"))

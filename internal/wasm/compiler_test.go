@@ -119,12 +119,13 @@ func TestCompileAhead(t *testing.T) {
 		log  string
 	}{
 		"as it is":  {func(b []byte) []byte { return b }, ""},
-		"damaged":   {func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, "is of no use, compiling it again"},
-		"cut short": {func(b []byte) []byte { return b[:len(b)/3] }, "is of no use, compiling it again"},
-		"empty":     {func([]byte) []byte { return nil }, "is of no use, compiling it again"},
+		"damaged":   {func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, "compiled ahead is of no use: the module can't be compiled: compilationcache: "},
+		"cut short": {func(b []byte) []byte { return b[:len(b)/3] }, "compiled ahead is of no use: the module can't be compiled: compilationcache: "},
+		"empty":     {func([]byte) []byte { return nil }, "compiled ahead is of no use: the module can't be compiled: compilationcache: "},
 		"of another version": {func(b []byte) []byte {
-			return bytes.Replace(b, []byte("dev"), []byte("old"), 1) /* test binaries know no versions */
-		}, ""},
+			// Test binaries know no versions.
+			return bytes.Replace(b, []byte("dev"), []byte("old"), 1)
+		}, "for another version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

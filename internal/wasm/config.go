@@ -12,6 +12,9 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
+// plain hides that a writer is a file: wazero would ask the kernel about it for every instance.
+type plain struct{ io.Writer }
+
 // streams are an instance's standard files. A nil stdin is at its end.
 type streams struct {
 	stdin          io.Reader
@@ -19,13 +22,16 @@ type streams struct {
 	wait           func() // for a call, by what runs ahead of one
 }
 
-// configure makes what every instance of the function gets, except for its streams.
+// configure makes what every instance of the function gets, except for its streams. What a module has no use for
+// is left out: it costs time at every call.
 func (f *Function) configure() wazero.ModuleConfig {
 	s := f.settings
 	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs(s.Name).
 		WithSysWalltime().WithSysNanotime().WithSysNanosleep().WithRandSource(rand.Reader)
-	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		c = c.WithEnv(name, s.Env[name])
+	if f.module.settings {
+		for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+			c = c.WithEnv(name, s.Env[name])
+		}
 	}
 	if !f.module.files {
 		return c
@@ -43,7 +49,7 @@ func (f *Function) configure() wazero.ModuleConfig {
 // instantiate makes an instance of the function's module, of which nothing but a start section has run.
 func (f *Function) instantiate(ctx context.Context, s streams) (api.Module, error) {
 	f.wait = s.wait
-	c := f.config.WithStdout(s.stdout).WithStderr(s.stderr)
+	c := f.config.WithStdout(plain{s.stdout}).WithStderr(plain{s.stderr})
 	if s.stdin != nil {
 		c = c.WithStdin(s.stdin)
 	}

@@ -21,6 +21,7 @@ type Module struct {
 	contract contract
 	minPages uint32
 	files    bool // it may open files
+	settings bool // and read its environment
 }
 
 // contract is a way to call modules.
@@ -82,7 +83,8 @@ func (e *Engine) checkImports(m *Module) error {
 		case signature(f) != signature(offered):
 			missing = append(missing, fmt.Sprintf("%s.%s as %s, which is %s", from, name, signature(f), signature(offered)))
 		}
-		m.files = m.files || from == wasi_snapshot_preview1.ModuleName && (strings.HasPrefix(name, "path_") || strings.HasPrefix(name, "fd_prestat_"))
+		m.files = m.files || strings.HasPrefix(name, "path_") || strings.HasPrefix(name, "fd_prestat_")
+		m.settings = m.settings || strings.HasPrefix(name, "environ_")
 	}
 	if len(missing) == 0 {
 		return nil

@@ -102,17 +102,27 @@ func (w *Worker) load(ctx context.Context, binary []byte, compiled string) (*Mod
 	if err != nil {
 		return nil, fmt.Errorf("find the compiled module: %w", err)
 	}
-	module, err := w.engine.Compile(ctx, binary)
-	if err := w.cache.clear(); err != nil {
+	module, refused := w.engine.Compile(ctx, binary)
+	made, err := w.cache.made()
+	if err := errors.Join(err, w.cache.clear()); err != nil {
 		return nil, fmt.Errorf("tidy up after compiling: %w", err)
 	}
-	if err != nil && linked > 0 {
+	switch {
+	case linked == 0:
+	case refused != nil:
 		// It was checked before it was compiled ahead, so it is the compiled form that is at fault.
-		fmt.Fprintf(w.cfg.Stderr, "nimbus: the compiled module is of no use, compiling it again: %v\n", err)
-		module, err = w.engine.Compile(ctx, binary)
-		err = errors.Join(err, w.cache.clear())
+		w.note("the module that was compiled ahead is of no use: %v; it is compiled again at every start, until it is deployed again", refused)
+		module, refused = w.engine.Compile(ctx, binary)
+		return module, errors.Join(refused, w.cache.clear())
+	case made > 0:
+		w.note("the module was compiled ahead for another version or kind of processor; it is compiled again at every start, until it is deployed again")
 	}
-	return module, err
+	return module, refused
+}
+
+// note tells whoever reads the function's log.
+func (w *Worker) note(format string, args ...any) {
+	fmt.Fprintf(w.cfg.Stderr, "nimbus: "+format+"\n", args...)
 }
 
 // Exec implements wire.Handler.
