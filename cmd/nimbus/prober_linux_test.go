@@ -55,7 +55,7 @@ func TestAMissingProtectionIsSaidAtTheStart(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	warnMissing(slog.New(slog.NewTextHandler(&out, nil)), "sandbox", driver.Report{Healthy: true, Features: []driver.Feature{
-		{Name: "seccomp", OK: true}, {Name: "landlock", Detail: "the kernel has none"}}})
+		{Name: "seccomp", OK: true}, {Name: driver.FeatureSnapshots, Luxury: true}, {Name: "landlock", Detail: "the kernel has none"}}})
 	logged := out.String()
 	if strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "level=WARN") || !strings.Contains(logged, "feature=landlock") {
 		t.Errorf("logged %q", logged)

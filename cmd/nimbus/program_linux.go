@@ -26,6 +26,7 @@ import (
 	"nimbus/internal/gateway"
 	"nimbus/internal/invoke"
 	"nimbus/internal/obs"
+	"nimbus/internal/obs/tracing"
 	"nimbus/internal/pool"
 	"nimbus/internal/problem"
 	embedded "nimbus/internal/program"
@@ -46,6 +47,7 @@ type program struct {
 	driver   driver.Driver
 	store    *sqlite.Store
 	metrics  *obs.Metrics
+	tracer   *tracing.Tracer // nil = traces have nowhere to go
 	logs     *obs.LogStore
 	pool     *pool.Pool
 	invokes  *invoke.Service
@@ -84,6 +86,12 @@ func newProgram(ctx context.Context, settings *liveSettings, data *dataDirectory
 		return nil, fmt.Errorf("the %s driver can't run here: %s (nimbus doctor tells more)", p.driver.Name(), report.Reason)
 	}
 	warnMissing(log, p.driver.Name(), report)
+	if cfg.Pool.UseSnapshots {
+		noteSnapshots(log, p.driver.Name(), report)
+	}
+	if p.tracer, err = newTracer(ctx, cfg.Telemetry, p.metrics, log); err != nil {
+		return nil, err
+	}
 	if p.store, err = sqlite.Open(ctx, sqlite.Config{Dir: data.storeDir(), Logger: log}); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
@@ -98,7 +106,7 @@ func newProgram(ctx context.Context, settings *liveSettings, data *dataDirectory
 // warnMissing says what a driver does without, so that nobody has less than they think and isn't told.
 func warnMissing(log *slog.Logger, name string, report driver.Report) {
 	for _, f := range report.Features {
-		if !f.OK {
+		if !f.OK && !f.Luxury {
 			log.Warn("instances go without a protection", "driver", name, "feature", f.Name, "detail", f.Detail)
 		}
 	}
@@ -143,7 +151,7 @@ func (p *program) wire() error {
 		return fmt.Errorf("set up the pool: %w", err)
 	}
 	p.invokes = invoke.New(invoke.Deps{Functions: control, Catalog: control, Namespaces: control, Pool: p.pool, Records: p.store.Records(),
-		Logs: p.logs, Metrics: p.metrics, Log: p.log},
+		Logs: p.logs, Metrics: p.metrics, Tracer: p.tracer, Log: p.log},
 		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records, Stopping: p.stopping})
 	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: compiler, Runtimes: p.runtimes,
 		Drivers: map[string]function.Prober{p.driver.Name(): p.driver}, Routes: p.invokes, Logs: p.logs},
@@ -181,7 +189,7 @@ func (p *program) wireHTTP(archive api.Archive) {
 		Metrics: p.metrics.Handler(), Ready: p.ready,
 	}, identity, problems, api.Config{Version: buildVersion(), Limits: p.cfg.Limits, Stopping: p.stopping, StartedAt: p.started})
 	data := gateway.New(p.invokes, identity, problems, gateway.Config{EventLimit: p.cfg.Limits.Event})
-	p.handler = transport.New(control, data, transport.Deps{Problems: problems, Requests: p.metrics, Log: p.log})
+	p.handler = transport.New(control, data, transport.Deps{Problems: problems, Requests: p.metrics, Tracer: p.tracer, Log: p.log})
 }
 
 // identity says who a request is from: whoever holds a key, anyone at all, or this machine only.

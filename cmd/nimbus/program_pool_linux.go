@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"nimbus/internal/config"
+	"nimbus/internal/driver"
 	"nimbus/internal/function"
 	"nimbus/internal/obs"
 	"nimbus/internal/pool"
@@ -78,6 +80,15 @@ func checkStocks(c config.Pool, found *runtime.Set) error {
 		seen[name] = i
 	}
 	return errors.Join(errs...)
+}
+
+// noteSnapshots names a driver that can't do what pool.use_snapshots asks for.
+func noteSnapshots(log *slog.Logger, name string, report driver.Report) {
+	for _, f := range report.Features {
+		if f.Name == driver.FeatureSnapshots && !f.OK {
+			log.Info("pool.use_snapshots is not obeyed by a driver", "driver", name, "detail", f.Detail)
+		}
+	}
 }
 
 // functionDefaults is what functions get that do not say, and the most that they can have kept ready.

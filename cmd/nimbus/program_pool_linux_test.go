@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/config"
+	"nimbus/internal/driver"
 	"nimbus/internal/function"
 	"nimbus/internal/obs"
 	"nimbus/internal/pool"
@@ -91,6 +94,23 @@ func TestStocksThatDoNotFitTheMachineAreRefused(t *testing.T) {
 	for _, want := range []string{"pool.runtimes[1]", "cobol", "pool.runtimes[2]", "python3.11"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %s", err, want)
+		}
+	}
+}
+
+func TestADriverThatDoesNotUseSnapshotsIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		features []driver.Feature
+		want     string
+	}{
+		{[]driver.Feature{{Name: driver.FeatureSnapshots, Detail: "none here"}, {Name: "seccomp"}}, "driver=sandbox detail=\"none here\""},
+		{[]driver.Feature{{Name: driver.FeatureSnapshots, OK: true}}, ""},
+	} {
+		var out bytes.Buffer
+		noteSnapshots(slog.New(slog.NewTextHandler(&out, nil)), "sandbox", driver.Report{Features: c.features})
+		if logged := out.String(); !strings.Contains(logged, c.want) || c.want == "" && logged != "" || strings.Contains(logged, "seccomp") {
+			t.Errorf("logged %q", logged)
 		}
 	}
 }

@@ -19,19 +19,23 @@ import (
 	"nimbus/internal/testenv"
 )
 
-// gauge reads one number of /metrics, -1 when it is not there.
+// gauge reads a number of /metrics, of all runtimes together; -1 when it is not there.
 func (s *server) gauge(series string) int {
 	s.t.Helper()
 	_, _, body := s.request(http.MethodGet, "/metrics", "")
-	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + `(?:\{[^}]*\})? (\d+)$`).FindSubmatch(body)
+	found := regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(series)+`(?:\{[^}]*\})? (\d+)$`).FindAllSubmatch(body, -1)
 	if found == nil {
 		return -1
 	}
-	n, err := strconv.Atoi(string(found[1]))
-	if err != nil {
-		s.t.Fatal(err)
+	sum := 0
+	for _, one := range found {
+		n, err := strconv.Atoi(string(one[1]))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		sum += n
 	}
-	return n
+	return sum
 }
 
 // whoServed is a handler that says in which instance it ran.

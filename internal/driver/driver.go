@@ -57,7 +57,12 @@ type Feature struct {
 	Name   string // "memory limit", "seccomp"
 	OK     bool
 	Detail string // how it is done, or why it is missing and what would help
+	Luxury bool   // instances are no less safe without it
 }
+
+// FeatureSnapshots is the name of the feature that instances are started from snapshots, which
+// pool.use_snapshots asks for.
+const FeatureSnapshots = "snapshots"
 
 // Swept counts what Sweep removed.
 type Swept struct {

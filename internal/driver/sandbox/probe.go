@@ -42,7 +42,7 @@ func (d *Driver) Probe(ctx context.Context) driver.Report {
 	}{{"memory limit", cgroup.Memory}, {"cpu limit", cgroup.CPU}, {"process limit", cgroup.PIDs}} {
 		findings = append(findings, d.probeLimit(c.name, c.controller))
 	}
-	findings = append(findings, d.probeFreezer())
+	findings = append(findings, d.probeFreezer(), probeSnapshots())
 
 	report := driver.Report{Healthy: true}
 	var reasons []string
@@ -63,6 +63,12 @@ func (d *Driver) probeRoot() finding {
 		f.OK, f.Detail = false, "the sandbox driver needs root to make user namespaces and cgroups; start nimbus with sudo"
 	}
 	return f
+}
+
+// probeSnapshots says why there are none.
+func probeSnapshots() finding {
+	return finding{Feature: driver.Feature{Name: driver.FeatureSnapshots, Luxury: true,
+		Detail: "not needed: a process that was forked or started ahead is there sooner; pool.use_snapshots changes nothing here"}}
 }
 
 // probeKernel asks for the newest call that can't be done without: mount_setattr came with Linux 5.12.

@@ -189,7 +189,7 @@ func TestProbeTellsEachFeature(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"root", "kernel", "namespaces", "seccomp", "landlock", "memory limit", "cpu limit",
-		"process limit", "freezer"} {
+		"process limit", "freezer", driver.FeatureSnapshots} {
 		if !names[want] {
 			t.Errorf("no word about %s", want)
 		}
