@@ -69,7 +69,7 @@ func (f *Function) describe(err error) *Failure {
 	pointer, null, exit, abort := (*pointerError)(nil), (*nullError)(nil), (*sys.ExitError)(nil), (*aborted)(nil)
 	switch {
 	case errors.As(err, &null) && f.memory.refused:
-		return &Failure{Type: "OutOfMemory", Message: err.Error()}
+		return &Failure{Type: "Wasm.OutOfMemory", Message: err.Error()}
 	case errors.As(err, &null), errors.As(err, &pointer):
 		return &Failure{Type: "Wasm.InvalidPointer", Message: err.Error()}
 	case errors.As(err, &exit):
