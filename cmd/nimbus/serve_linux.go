@@ -95,6 +95,7 @@ func (p *program) run(ctx context.Context, c *cli, f *front) (err error) {
 	}
 	parts := newSupervisor()
 	defer func() { err = errors.Join(err, parts.stop()) }()
+	parts.start(ctx, "traces", p.tracer.Run)
 	parts.start(ctx, "function logs", p.logs.Run)
 	parts.start(ctx, "invocations", p.invokes.Run)
 	parts.start(ctx, "calls", p.awaitCalls)

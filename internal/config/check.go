@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"nimbus"
 )
@@ -22,6 +23,10 @@ func (l *loader) check(c *Config) {
 		case key && !cert:
 			l.problem("server.tls.key_file", errors.New("needs server.tls.cert_file as well"))
 		}
+	}
+	if l.usable("telemetry.otlp.endpoint", "telemetry.otlp.insecure") && c.Telemetry.OTLP.Insecure &&
+		strings.HasPrefix(c.Telemetry.OTLP.Endpoint, "https://") {
+		l.problem("telemetry.otlp.insecure", errors.New("contradicts telemetry.otlp.endpoint, which is https"))
 	}
 	m := &c.Limits
 	l.ascending("limits.memory_min_mb", m.MemoryMin, "limits.memory_default_mb", m.Memory)

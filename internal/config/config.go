@@ -36,6 +36,7 @@ type Config struct {
 	Build     Build
 	Limits    nimbus.Limits
 	Retention Retention
+	Telemetry Telemetry
 }
 
 // Server is how the server is reached.

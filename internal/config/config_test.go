@@ -46,6 +46,7 @@ func TestDefaults(t *testing.T) {
 			GoSumDB: "sum.golang.org"},
 		Limits:    nimbus.DefaultLimits(),
 		Retention: Retention{Records: 7 * 24 * time.Hour, Logs: 72 * time.Hour, LogBytes: 2 << 30, Versions: 10},
+		Telemetry: Telemetry{ServiceName: "nimbus", SampleRatio: 1, OTLP: OTLP{Protocol: "http/protobuf"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -294,7 +295,7 @@ func TestEverySettingSets(t *testing.T) {
 
 func another(t *testing.T, s setting) any {
 	t.Helper()
-	candidates := []any{"127.0.0.1:1", "true", "false", "debug", "json", "[{runtime: p}]", "7", "77", "777", "77s", "/elsewhere", "off"}
+	candidates := []any{"127.0.0.1:1", "true", "false", "debug", "json", "[{runtime: p}]", "7", "77", "777", "77s", "/elsewhere", "off", "0.5", "a=b", "grpc"}
 	for _, value := range candidates {
 		var probe Config
 		if s.set(&probe, value) == nil && value != s.Default {

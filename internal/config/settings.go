@@ -17,7 +17,8 @@ func settings() []setting {
 	all = append(all, allLive(poolSettings())...)
 	all = append(all, buildSettings()...)
 	all = append(all, limitSettings()...)
-	return append(all, allLive(retentionSettings())...)
+	all = append(all, allLive(retentionSettings())...)
+	return append(all, telemetrySettings()...)
 }
 
 func serverSettings() []setting {
