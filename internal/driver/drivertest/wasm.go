@@ -50,7 +50,8 @@ func Wasm(t testing.TB, worker string) Suite {
 // compileAhead fills a package's cache, as a build does: to compile takes longer than a case.
 func compileAhead(t testing.TB, worker, dir, module string) {
 	t.Helper()
-	conn := startCompiler(t, worker)
+	conn, end := startCompiler(t, worker)
+	defer end()
 	if _, err := conn.Handshake(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +73,8 @@ func compileAhead(t testing.TB, worker, dir, module string) {
 	unpack(t, &compiled, filepath.Join(dir, compilemsg.CacheDir))
 }
 
-// startCompiler runs the worker as a compiler, on this machine and in no sandbox.
-func startCompiler(t testing.TB, worker string) *wire.Conn {
+// startCompiler runs the worker as a compiler, on this machine and in no sandbox, until end is called.
+func startCompiler(t testing.TB, worker string) (conn *wire.Conn, end func()) {
 	t.Helper()
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
 	if err != nil {
@@ -99,13 +100,12 @@ func startCompiler(t testing.TB, worker string) *wire.Conn {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	conn := wire.NewConn(ours)
-	t.Cleanup(func() {
+	conn = wire.NewConn(ours)
+	return conn, func() {
 		if err := errors.Join(conn.Close(), cmd.Wait()); err != nil {
 			t.Error(err)
 		}
-	})
-	return conn
+	}
 }
 
 func unpack(t testing.TB, from io.Reader, dir string) {

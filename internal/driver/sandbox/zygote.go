@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	goruntime "runtime"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 	startTimeout  = 20 * time.Second // of a zygote, on a machine that is very busy
 	forkTimeout   = 10 * time.Second
 	forksAtOnce   = 32 // forks are made one after another; more would only fill the socket
+	startsPerCPU  = 2  // at once, of programs: each takes a processor for a while, and none may come late for the others
 	controlBuffer = 2 << 20
 	firstUID      = 1000
 	lastUID       = 60000
@@ -65,7 +67,7 @@ func startZygote(ctx context.Context, s *spawner, rt runtime.Runtime, agent stri
 	defer theirs.Close()
 	z := &zygote{
 		runtime: rt, forks: p.setup.Bootstrap != "", control: c, log: log.With("runtime", rt.Name), born: time.Now(),
-		tokens: make(chan struct{}, forksAtOnce), dead: make(chan struct{}),
+		tokens: make(chan struct{}, p.startsAtOnce()), dead: make(chan struct{}),
 		instances: make(map[uint64]*instance), uids: make(map[uint32]bool),
 	}
 	if err := z.spawn(s, p, theirs, uidBase); err != nil {
@@ -81,6 +83,14 @@ func startZygote(ctx context.Context, s *spawner, rt runtime.Runtime, agent stri
 	}
 	z.readers.Go(z.read)
 	return z, nil
+}
+
+// startsAtOnce bounds the starts under way.
+func (m *mountPlan) startsAtOnce() int {
+	if m.setup.Bootstrap != "" {
+		return forksAtOnce
+	}
+	return startsPerCPU * goruntime.GOMAXPROCS(0)
 }
 
 // spawn starts the process, with what it prints going to the log.
