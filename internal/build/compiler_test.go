@@ -255,6 +255,22 @@ func TestBuildersThatFail(t *testing.T) {
 	}
 }
 
+func TestProgramsOverTheirBound(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, CompilerConfig{})
+	large := w.request(t, runtime.Wasm, "x.wasm", member{name: "x.wasm", body: wasm + strings.Repeat("x", 60<<10)},
+		member{name: "y", body: strings.Repeat("x", 60<<10)})
+	w.Builder.cfg.Limits.Unpacked = 100 << 10
+	_, err := w.compile(t, runtime.Go, "main", member{name: "main.go", body: hello})
+	if got := message(t, err); got != errTooMuch.Error() {
+		t.Errorf("it says %q", got)
+	}
+	_, err = w.Compile(t.Context(), large, func(string) {})
+	if got := message(t, err); !strings.Contains(got, "over its bound of 102400 bytes") {
+		t.Errorf("it says %q", got)
+	}
+}
+
 func TestBuildsThatDoNotEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t, CompilerConfig{Timeout: 1})

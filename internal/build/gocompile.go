@@ -57,32 +57,29 @@ func (j *job) compileGo(ctx context.Context) (string, error) {
 	if p.reactor && j.plan.Runtime.Language == runtime.Wasm {
 		request.BuildMode = "c-shared"
 	}
-	j.progress("compiling with " + "go" + j.plan.goTool.Version)
-	if err := j.askGo(ctx, j.path(inputDir), request, j.path(programFile)); err != nil {
+	j.progress("compiling with go" + j.plan.goTool.Version)
+	if err := j.askGo(ctx, j.path(inputDir), request, j.path(programFile), j.packages.cfg.Limits.Unpacked); err != nil {
 		return "", err
 	}
 	return j.path(programFile), j.checkCompiled()
 }
 
 // askGo has a Go builder answer into a file.
-func (j *job) askGo(ctx context.Context, dir string, request buildmsg.Request, file string) error {
+func (j *job) askGo(ctx context.Context, dir string, request buildmsg.Request, file string, bound int64) error {
 	rt := runtime.Runtime{Name: "build-go", Language: runtime.GoBuilder, Version: j.plan.goTool.Version,
 		Path: j.cfg.Programs.Agent, Trees: j.plan.goTool.Trees}
-	return j.askInto(ctx, rt, dir, request, file)
+	return j.askInto(ctx, rt, dir, request, file, bound)
 }
 
-// askInto asks, and keeps the answer in a file.
-func (j *job) askInto(ctx context.Context, rt runtime.Runtime, dir string, request any, file string) error {
+// askInto asks, and keeps the answer, of so many bytes at most, in a file.
+func (j *job) askInto(ctx context.Context, rt runtime.Runtime, dir string, request any, file string, bound int64) error {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("keep what %s makes: %w", rt.Name, blob.DiskError(err))
 	}
-	err = j.ask(ctx, rt, dir, request, &boundedWriter{w: f, left: j.bound()})
+	err = j.ask(ctx, rt, dir, request, &boundedWriter{w: f, left: bound})
 	return errors.Join(err, blob.DiskError(f.Close()))
 }
-
-// bound is how much an answer may be: a package, or the compiled standard library.
-func (j *job) bound() int64 { return max(j.packages.cfg.Limits.Unpacked, maxSeed) }
 
 // checkCompiled looks at what the builder made as it would at what a user uploads.
 func (j *job) checkCompiled() error {

@@ -96,7 +96,8 @@ func (j *job) grow(ctx context.Context, s goSeed, imported []string) error {
 	if err := errors.Join(linkTree(s.cache(), filepath.Join(in, cacheSub)), os.Mkdir(compiled, 0o700)); err != nil {
 		return err
 	}
-	err := j.askGo(ctx, in, buildmsg.Request{Go: j.plan.goTool.Path, GOOS: j.plan.goos, GOARCH: j.plan.goarch, Cache: cacheSub, Seed: missing}, tar)
+	request := buildmsg.Request{Go: j.plan.goTool.Path, GOOS: j.plan.goos, GOARCH: j.plan.goarch, Cache: cacheSub, Seed: missing}
+	err := j.askGo(ctx, in, request, tar, maxSeed)
 	var refused *CompileError
 	if errors.As(err, &refused) {
 		if len(s.have) == 0 {

@@ -8,8 +8,8 @@ import (
 	"nimbus/internal/runtime"
 )
 
-// guessWasm looks for a .wasm file at the top. Packages of other languages have such files too, so only one by a
-// usual name is sure.
+// guessWasm looks for a .wasm file at the top, else for Go source that exports the handle of a module. Packages of
+// other languages have such files too, so only one by a usual name is sure.
 func guessWasm(tree fs.FS) (guess, error) {
 	g := guess{language: runtime.Wasm}
 	entries, err := fs.ReadDir(tree, ".")
@@ -27,8 +27,14 @@ func guessWasm(tree fs.FS) (guess, error) {
 			return g, nil
 		}
 	}
-	g.weak = true
-	return g, nil
+	if g.weak = len(g.handlers) > 0; g.weak {
+		return g, nil
+	}
+	exports, err := exportsHandle(tree, ".")
+	if exports {
+		g.handlers = []string{"main.wasm"}
+	}
+	return g, err
 }
 
 // guessCustom looks for bootstrap at the top.

@@ -18,8 +18,12 @@ import (
 // guessGo looks for a program to compile, at the top or alone below cmd, or for a compiled one at the top.
 func guessGo(tree fs.FS) (guess, error) {
 	g := guess{language: runtime.Go}
-	if dir, err := goPackage(tree, goBinary); dir != "" || err != nil {
-		g.handlers = []string{goBinary}
+	switch dir, err := goPackage(tree, goBinary); {
+	case err != nil:
+		return g, err
+	case dir != "":
+		module, err := exportsHandle(tree, dir)
+		g.handlers, g.weak = []string{goBinary}, module // a module has nothing to do as a program
 		return g, err
 	}
 	commands, err := goCommands(tree)

