@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"nimbus/client"
+)
+
+func TestWhatBecameOfADeployment(t *testing.T) {
+	t.Parallel()
+	active := func(version int64, message string) *client.Function {
+		return &client.Function{Name: "f", Status: client.StatusActive, Version: version, StatusMessage: message}
+	}
+	failed := &client.Function{Name: "f", Status: client.StatusFailed, Version: 1, StatusMessage: "# f\nmain.go:3:1: \x1b[1mno"}
+	for name, c := range map[string]struct {
+		now, old *client.Function
+		want     change
+		said     string
+	}{
+		"new":                     {active(1, ""), nil, changeCreated, ""},
+		"new, failed":             {failed, nil, changeFailed, "# f\nmain.go:3:1: \\x1b[1mno\nnimbus: f could not be built; deploy it again when that is put right\n"},
+		"new, not waited for":     {&client.Function{Status: client.StatusBuilding, StatusMessage: "version 1 is being built"}, nil, changeBuilding, ""},
+		"updated":                 {active(3, ""), active(2, ""), changeUpdated, ""},
+		"unchanged":               {active(2, ""), active(2, ""), changeUnchanged, ""},
+		"updated, failed":         {active(2, "version 3 could not be built: main.go:3:1: no"), active(2, ""), changeFailed, "main.go:3:1: no\nnimbus: f could not be built anew; version 2 serves on\n"},
+		"updated, not waited for": {active(2, "version 3 is being built"), active(2, ""), changeBuilding, ""},
+		"failed once more":        {failed, failed, changeFailed, "# f\nmain.go:3:1: \\x1b[1mno\nnimbus: f could not be built; deploy it again when that is put right\n"},
+		"put right":               {active(1, ""), failed, changeCreated, ""},
+	} {
+		if got := changeOf(c.now, c.old); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		var said bytes.Buffer
+		err := (&cli{err: &said}).reportBuild(c.now)
+		if said.String() != c.said || errors.Is(err, errReported) != (c.want == changeFailed) {
+			t.Errorf("%s: it says %q, %v", name, &said, err)
+		}
+	}
+}
