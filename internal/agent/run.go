@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -15,12 +16,14 @@ import (
 // run is one process of the user's program, with its descriptors: pipes, and the file of its call's context.
 type run struct {
 	*process
-	stdin   *os.File
+	input   *os.File // its stdin: what is left in it says what was read
+	stdin   *os.File // where it is filled
 	context *os.File
 	stdout  stdout
 	stderr  stderr
 	outlets [2]*outlet
 	feeding sync.WaitGroup
+	fed     atomic.Int64 // bytes of the event in the pipe, or read
 }
 
 // start begins a run of the program.
@@ -33,8 +36,8 @@ func (f *function) start() (*run, error) {
 		f.children.kill(r.process)
 	}
 	r.stderr.log = f.config.Stderr
-	in, err := r.open()
-	theirs := []*os.File{in, nil, nil, r.context}
+	err := r.open()
+	theirs := []*os.File{r.input, nil, nil, r.context}
 	for i, take := range []func([]byte){r.stdout.take, r.stderr.take} {
 		if err == nil {
 			r.outlets[i], theirs[i+1], err = newOutlet(take)
@@ -44,7 +47,7 @@ func (f *function) start() (*run, error) {
 		r.process, err = f.children.start(f.path, []string{f.path}, f.env, f.init.CodeDir, theirs...)
 	}
 	close(started)
-	for _, file := range theirs[:3] {
+	for _, file := range theirs[1:3] {
 		if file != nil {
 			_ = file.Close()
 		}
@@ -56,18 +59,17 @@ func (f *function) start() (*run, error) {
 	return r, nil
 }
 
-// open makes what a process reads from, and returns its stdin.
-func (r *run) open() (in *os.File, err error) {
-	in, r.stdin, err = os.Pipe()
-	if err != nil {
-		return nil, err
+// open makes what a process reads from.
+func (r *run) open() (err error) {
+	if r.input, r.stdin, err = os.Pipe(); err != nil {
+		return err
 	}
 	memory, err := unix.MemfdCreate("context", unix.MFD_CLOEXEC)
 	if err != nil {
-		return in, fmt.Errorf("make the context's file: %w", err)
+		return fmt.Errorf("make the context's file: %w", err)
 	}
 	r.context = os.NewFile(uintptr(memory), "context")
-	return in, nil
+	return nil
 }
 
 // give hands over the event, and before it the context. It does not wait until all of it was read.
@@ -76,10 +78,22 @@ func (r *run) give(context, event []byte) error {
 		return fmt.Errorf("write the context: %w", err)
 	}
 	r.feeding.Go(func() {
-		_, _ = r.stdin.Write(event) // a program need not read it
+		n, _ := r.stdin.Write(event) // a program need not read it
+		r.fed.Store(int64(n))
 		_ = r.stdin.Close()
 	})
 	return nil
+}
+
+// untouched reports whether a process failed before it had read any of its event. It has ended.
+func (r *run) untouched() bool {
+	if r.status.Exited() && r.status.ExitStatus() == 0 {
+		return false
+	}
+	_ = r.stdin.Close()
+	r.feeding.Wait()
+	left, err := unix.IoctlGetInt(int(r.input.Fd()), unix.TIOCINQ)
+	return err == nil && int64(left) == r.fed.Load()
 }
 
 // serveAPI makes this the process of a program that uses the Runtime API: nothing comes on its stdin, and what
@@ -98,11 +112,10 @@ func (r *run) settle() {
 
 // close takes in the last of what was printed. The process has ended.
 func (r *run) close() {
-	_ = r.stdin.Close()
-	r.feeding.Wait()
-	if r.context != nil {
-		_ = r.context.Close()
+	for _, file := range []*os.File{r.stdin, r.input, r.context} {
+		_ = file.Close() // of none too
 	}
+	r.feeding.Wait()
 	for _, o := range r.outlets {
 		if o != nil {
 			o.close()

@@ -22,22 +22,43 @@ type callContext struct {
 	ARN             string `json:"invoked_function_arn"`
 }
 
-// callStdin gives the event to a process of its own. It is over when that process is; nothing it left behind
-// lives on.
+// callStdin gives the event to a process of its own.
 func (f *function) callStdin(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte) {
-	session := f.api.current()
-	r, err := f.take()
-	if err != nil {
-		return notStarted(f.path, f.init.CodeDir, err), nil
-	}
 	about, err := json.Marshal(callContext{
 		RequestID: call.Meta.RequestID, DeadlineMS: call.Meta.DeadlineMS, TraceID: call.Meta.TraceID, Traceparent: call.Meta.Traceparent,
 		FunctionName: f.init.FunctionName, FunctionVersion: f.init.FunctionVersion, Namespace: f.init.Namespace,
 		MemoryLimitMB: f.init.MemoryMB, ARN: arn(&f.init),
 	})
-	if err == nil {
-		err = r.give(about, call.Event)
+	if err != nil {
+		return wire.RespMeta{Type: typeExit, Message: err.Error()}, nil
 	}
+	f.ahead.Wait()
+	r := f.next
+	f.next = nil
+	if r != nil {
+		answer := f.tryStdin(ctx, call, r, about)
+		if !answer.again {
+			return answer.meta, answer.raw
+		}
+	}
+	// None was started ahead, or it ended while it waited: nobody asks why. This one is asked.
+	if r, err = f.start(); err != nil {
+		return notStarted(f.path, f.init.CodeDir, err), nil
+	}
+	answer := f.tryStdin(ctx, call, r, about)
+	return answer.meta, answer.raw
+}
+
+// attempt is what came of an event given to one process.
+type attempt struct {
+	outcome
+	again bool // the process ended badly without having read any of it
+}
+
+// tryStdin gives the event to a process. The call is over when that is; nothing it left behind lives on.
+func (f *function) tryStdin(ctx context.Context, call *wire.Call, r *run, about []byte) attempt {
+	session := f.api.current()
+	err := r.give(about, call.Event)
 	if err != nil {
 		f.children.kill(r.process)
 	}
@@ -45,37 +66,24 @@ func (f *function) callStdin(ctx context.Context, call *wire.Call) (wire.RespMet
 	case <-r.done:
 	case <-session.asked:
 		f.become(r)
-		return f.callAPI(ctx, call)
+		meta, raw := f.callAPI(ctx, call)
+		return attempt{outcome: outcome{meta, raw}}
 	case <-ctx.Done():
 		f.children.kill(r.process)
 		<-r.done
 	}
 	f.children.sweep()
 	f.lose(r)
-	meta, raw := r.outcome()
+	a := attempt{again: ctx.Err() == nil && r.untouched()}
+	a.meta, a.raw = r.outcome()
 	r.close()
 	if err != nil {
-		meta, raw = wire.RespMeta{Type: typeExit, Message: err.Error()}, nil
+		a.outcome = outcome{meta: wire.RespMeta{Type: typeExit, Message: err.Error()}}
 	}
-	if !f.eager {
+	if !f.eager && !a.again {
 		f.ahead.Go(f.startAhead)
 	}
-	return meta, raw
-}
-
-// take returns a process that has not been given an event. One that ended while it waited is not asked why: it is
-// tried again, once, with this call's event before it.
-func (f *function) take() (*run, error) {
-	f.ahead.Wait()
-	r := f.next
-	f.next = nil
-	if r != nil && !r.hasEnded() {
-		return r, nil
-	}
-	if r != nil {
-		r.close()
-	}
-	return f.start()
+	return a
 }
 
 // startAhead starts the next call's process. Should that fail, the call will find out and say so.
