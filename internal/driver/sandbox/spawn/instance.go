@@ -53,13 +53,13 @@ func (o *order) file() (fd int, err error) {
 }
 
 // readOrder reads what file wrote. The descriptor is not wrapped: what collects a file would close its number.
-func readOrder() (*order, error) {
+func readOrder(fd int) (*order, error) {
 	var info unix.Stat_t
-	if err := unix.Fstat(slipFD, &info); err != nil {
+	if err := unix.Fstat(fd, &info); err != nil {
 		return nil, err
 	}
 	b := make([]byte, info.Size)
-	n, err := unix.Pread(slipFD, b, 0)
+	n, err := unix.Pread(fd, b, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func Instance() {
 // becomeInstance takes its steps in the order that the kernel demands: each needs a right that a later one
 // gives up.
 func becomeInstance() error {
-	o, err := readOrder()
+	o, err := readOrder(slipFD)
 	if err != nil {
 		return fmt.Errorf("read the order: %w", err)
 	}
