@@ -33,6 +33,18 @@ var outcomes = map[string]struct {
 		},
 		code: 500, kind: "ValueError", message: "no", status: nimbus.InvocationFailed,
 	},
+	"exception that ends the runtime": {
+		invoke: func(context.Context, *pooltest.Instance, *driver.Call) (driver.Outcome, error) {
+			return driver.Outcome{Resp: wire.RespMeta{Type: "Runtime.ExitError", Message: "exit status 3", Ending: true}}, nil
+		},
+		code: 500, kind: "Runtime.ExitError", message: "exit status 3", status: nimbus.InvocationFailed, dies: true,
+	},
+	"success that ends the runtime": {
+		invoke: func(_ context.Context, _ *pooltest.Instance, call *driver.Call) (driver.Outcome, error) {
+			return driver.Outcome{Resp: wire.RespMeta{OK: true, Ending: true}, Result: call.Event}, nil
+		},
+		code: 200, status: nimbus.InvocationSuccess, dies: true,
+	},
 	"time-out": {
 		invoke: func(ctx context.Context, _ *pooltest.Instance, _ *driver.Call) (driver.Outcome, error) {
 			<-ctx.Done()

@@ -71,17 +71,25 @@ func (c *call) judgeOutcome(o driver.Outcome) verdict {
 	switch {
 	case !o.Resp.OK:
 		v := failure(statusFailed, o.Resp.Type, o.Resp.Message)
-		v.instance = pool.Healthy
+		v.instance = state(o.Resp)
 		return v.withStack(o.Resp.Stack)
 	case o.Resp.Streamed:
-		return verdict{status: nimbus.InvocationSuccess, code: statusOK}
+		return verdict{status: nimbus.InvocationSuccess, instance: state(o.Resp), code: statusOK}
 	case int64(len(o.Result)) > limits.Response:
 		return failure(statusFailed, nimbus.ErrorTypeTooLarge,
 			fmt.Sprintf("the result has %d bytes; at most %d are taken", len(o.Result), limits.Response))
 	case !json.Valid(o.Result):
 		return failure(statusFailed, nimbus.ErrorTypeProtocol, "the runtime answered with what is not JSON")
 	}
-	return verdict{status: nimbus.InvocationSuccess, code: statusOK, body: o.Result}
+	return verdict{status: nimbus.InvocationSuccess, instance: state(o.Resp), code: statusOK, body: o.Result}
+}
+
+// state says in what state a runtime is that has answered.
+func state(r wire.RespMeta) pool.Verdict {
+	if r.Ending {
+		return pool.Broken
+	}
+	return pool.Healthy
 }
 
 // maxErrorType bounds the bytes of an error's type: the runtime says it, and records, answers and log take it.
