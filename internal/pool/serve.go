@@ -99,6 +99,10 @@ func (p *Pool) note(id nimbus.ID, s *stock) {
 	p.wake()
 }
 
+// lastKeptBackOff is the longest pause between starts of kept instances that fail: mostly the code is to blame,
+// and other code is tried at once.
+const lastKeptBackOff = 5 * time.Minute
+
 // kept is what a function is promised: instances of the version that serves. Its function's mutex guards it.
 type kept struct {
 	serving   int64  // the version
@@ -120,7 +124,7 @@ func (k *kept) started(g *group) {
 // failed makes the next start wait, longer each time.
 func (k *kept) failed(g *group, now time.Time) {
 	if k.group == g {
-		k.notBefore = now.Add(min(firstBackOff<<min(k.failures, 16), lastBackOff))
+		k.notBefore = now.Add(min(firstBackOff<<min(k.failures, 16), lastKeptBackOff))
 		k.failures++
 	}
 }
