@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -363,5 +364,35 @@ func BenchmarkServe(b *testing.B) {
 		if _, _, err := c.Exec(b.Context(), meta, event, nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestInherited takes over a socket, whether it blocks or not.
+func TestInherited(t *testing.T) {
+	t.Parallel()
+	for _, flags := range []int{0, syscall.SOCK_NONBLOCK} {
+		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|flags, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := Inherited(uintptr(fds[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, err := Inherited(uintptr(fds[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := make(chan error, 1)
+		go func() { end <- Serve(theirs, HelloMsg{Runtime: "inherited"}, handler{}) }()
+		c := NewConn(ours)
+		if hello, err := c.Handshake(testContext(t)); err != nil || hello.Runtime != "inherited" {
+			t.Errorf("got %+v, %v", hello, err)
+		}
+		c.Close()
+		wantErr(t, <-end, ErrEnded)
+	}
+	if _, err := Inherited(1 << 20); err == nil {
+		t.Error("a descriptor that is none was taken over")
 	}
 }
