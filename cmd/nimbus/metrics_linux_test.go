@@ -11,7 +11,7 @@ import (
 
 func TestEveryMetricCounts(t *testing.T) {
 	t.Parallel()
-	s := startConfigured(t, "server: {shutdown_timeout: 0s}")
+	s := startConfigured(t, "server: {shutdown_timeout: 0s}\nscheduler: {queue_size: 1}")
 	s.deploy("works", "def handle(e):\n return 1\n")
 	s.deploy("raises", "def handle(e):\n raise ValueError('no')\n")
 	s.deploy("slow", "import time\ndef handle(e):\n time.sleep(20)\n", "--max-concurrency", "1", "--timeout-sec", "60")
@@ -29,6 +29,9 @@ func TestEveryMetricCounts(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, func() bool {
 		return s.gauge("nimbus_scheduler_queue_size") == 1 && s.gauge("nimbus_scheduler_workers") == 1
 	})
+	if status, _, _ := s.request(http.MethodPost, "/api/v1/functions/slow/invoke", ""); status != http.StatusTooManyRequests {
+		t.Errorf("a call over scheduler.queue_size is answered with %d", status)
+	}
 	_, _, metrics := s.request(http.MethodGet, "/metrics", "")
 	wrong := false
 	id := `\{function_id="[0-9a-f-]{36}",`
@@ -48,6 +51,10 @@ func TestEveryMetricCounts(t *testing.T) {
 		`nimbus_cold_start_phase_ms_count\{phase="claim",runtime="python3\.\d+"\} 2`,
 		`nimbus_cold_start_phase_ms_count\{phase="attach",runtime="python3\.\d+"\} 2`,
 		`nimbus_cold_start_phase_ms_count\{phase="init",runtime="python3\.\d+"\} 2`,
+		`nimbus_cold_start_phase_ms_count\{phase="route",runtime="python3\.\d+"\} 2`,
+		`nimbus_cold_start_phase_ms_count\{phase="admit",runtime="python3\.\d+"\} 2`,
+		`nimbus_invocations_rejected_total\{reason="too_many_requests"\} 1`,
+		`nimbus_spans_dropped_total 0`,
 		`nimbus_scheduler_queue_size 1`,
 		`nimbus_scheduler_workers 1`,
 		`nimbus_http_requests_total\{code="200"\} [1-9]\d*`,
