@@ -152,7 +152,7 @@ func (c *Compiler) build(ctx context.Context, p plan, source string, progress fu
 	defer func() { err = errors.Join(err, removeTree(work)) }()
 	j := &job{Compiler: c, plan: p, dir: work, source: os.DirFS(source), sourceDir: source, progress: progress}
 	pkg, err := j.run(limited)
-	if limited.Err() != nil && ctx.Err() == nil {
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return Compiled{}, &CompileError{Message: fmt.Sprintf("the build took longer than its bound of %s (build.timeout)", c.cfg.Timeout)}
 	}
 	if err != nil {

@@ -140,6 +140,7 @@ func TestCompileGoSaysWhatIsWrong(t *testing.T) {
 		"replaced by outside": {[]member{main("fmt"), {name: "go.mod", body: "module f\n\ngo 1.21\n\nreplace a.b/c => ../../etc\n"}}, "go.mod:5: replace a.b/c => ../../etc: the directory is outside"},
 		"replaced by host's":  {[]member{main("fmt"), {name: "go.mod", body: "module f\n\nreplace a.b/c => /etc\n"}}, "outside the package"},
 		"broken go.mod":       {[]member{main("fmt"), {name: "go.mod", body: "module f\n\nbogus\n"}}, "go.mod:3: unknown directive: bogus"},
+		"endless go.mod":      {[]member{main("fmt"), {name: "go.mod", body: "module f\n" + strings.Repeat("//\n", 400_000)}}, "go.mod is over its bound of 1048576 bytes"},
 		"too new a Go":        {[]member{main("fmt"), {name: "go.mod", body: "module f\n\ngo 1.99\n"}}, "go.mod requires go >= 1.99"},
 		"another toolchain":   {[]member{main("fmt"), {name: "go.mod", body: "module f\n\ngo 1.21\n\ntoolchain go1.99.9\n"}}, `"fmt" imported and not used`},
 		"embedded link":       {[]member{{name: "main.go", body: "package main\n\nimport _ \"embed\"\n\n//go:embed l\nvar l string\n\nfunc main() {}\n"}, {name: "l", mode: fs.ModeSymlink | 0o777, body: "main.go"}}, "cannot embed irregular file l"},

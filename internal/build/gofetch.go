@@ -76,9 +76,9 @@ func (j *job) modules(ctx context.Context, f fetch) (fetched, error) {
 // fetchKey names all that decides what is fetched.
 func (j *job) fetchKey(f fetch) (string, error) {
 	parts := []string{j.plan.goTool.Version, f.program.root, string(f.text)}
-	sums, err := fs.ReadFile(j.source, path.Join(f.program.root, "go.sum"))
+	sums, err := readWhole(j.source, path.Join(f.program.root, "go.sum"), maxGoSum)
 	if err != nil && !isAbsent(err) {
-		return "", fmt.Errorf("read go.sum: %w", err)
+		return "", err
 	}
 	parts = append(append(parts, string(sums)), f.imports.paths()...)
 	if f.local {
@@ -175,7 +175,7 @@ func (j *job) goEnv(s *stage) []string {
 	return []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + s.path("home"), "TMPDIR=" + s.path("tmp"),
 		"GOPATH=" + s.path("go"), "GOMODCACHE=" + s.path("mod"), "GOCACHE=" + s.path("cache"), "GOFLAGS=-mod=mod -modcacherw",
 		"GOPROXY=" + j.cfg.GoProxy, "GOSUMDB=" + j.cfg.GoSumDB, "GOVCS=*:off", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off",
-		"GO111MODULE=on", "CGO_ENABLED=0", "GOOS=" + j.plan.goos, "GOARCH=" + j.plan.goarch}
+		"GO111MODULE=on", "GOMEMLIMIT=1GiB", "CGO_ENABLED=0", "GOOS=" + j.plan.goos, "GOARCH=" + j.plan.goarch}
 }
 
 // fetchError tells the module's faults from those of the network.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
+	"nimbus"
 	"nimbus/internal/blob"
 )
 
@@ -19,6 +20,12 @@ import (
 const (
 	modVendor   = "vendor"
 	modReadOnly = "readonly"
+)
+
+// Bounds of what says which modules are needed.
+const (
+	maxGoMod = nimbus.MiB
+	maxGoSum = 16 * nimbus.MiB
 )
 
 // goModules makes the module in dir, a copy of the program's, complete: afterwards it builds without a network. It
@@ -39,9 +46,9 @@ func (j *job) goModules(ctx context.Context, p goProgram, dir string) (mod strin
 		return modReadOnly, writeNew(filepath.Join(dir, "go.mod"), []byte("module function\n\ngo "+j.plan.goTool.Version+"\n"))
 	}
 	name := path.Join(p.root, "go.mod")
-	text, err := fs.ReadFile(j.source, name)
+	text, err := readWhole(j.source, name, maxGoMod)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", name, err)
+		return "", err
 	}
 	file, err := modfile.Parse(name, text, nil)
 	if err != nil {
@@ -65,6 +72,22 @@ func (j *job) goModules(ctx context.Context, p goProgram, dir string) (mod strin
 		return "", err
 	}
 	return fetched.into(dir)
+}
+
+// readWhole reads a file of the user's that has to be read whole.
+func readWhole(tree fs.FS, name string, bound int64) ([]byte, error) {
+	st, err := fs.Stat(tree, name)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	case st.Size() > bound:
+		return nil, fail("%s is over its bound of %d bytes", name, bound)
+	}
+	text, err := fs.ReadFile(tree, name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return text, nil
 }
 
 // checkReplace refuses modules that are replaced by a directory outside the package; local says that some are by

@@ -53,10 +53,14 @@ func guessGo(tree fs.FS) (guess, error) {
 }
 
 // goPackage returns the directory of the program that a handler of go or wasm is compiled from: its own, that
-// below cmd, else the top. "" = there is none.
+// below cmd, else the top, where what has a usual name is first. "" = there is none.
 func goPackage(tree fs.FS, handler string) (string, error) {
 	name := strings.TrimSuffix(handler, wasmSuffix)
-	for _, dir := range []string{name, path.Join("cmd", name), "."} {
+	places := []string{name, path.Join("cmd", name), "."}
+	if name == goBinary || name == "handler" {
+		places = []string{".", name, path.Join("cmd", name)}
+	}
+	for _, dir := range places {
 		if !fs.ValidPath(dir) {
 			continue
 		}
@@ -133,13 +137,25 @@ func compiled(tree fs.FS, dir, name string) bool {
 	for _, target := range [][2]string{{"linux", machine()}, {"wasip1", "wasm"}} {
 		c := gobuild.Context{GOOS: target[0], GOARCH: target[1], Compiler: "gc", ReleaseTags: gobuild.Default.ReleaseTags,
 			JoinPath: path.Join,
-			OpenFile: func(name string) (io.ReadCloser, error) { return tree.Open(name) }}
+			OpenFile: func(name string) (io.ReadCloser, error) { return openStart(tree, name) }}
 		// A file that can't be read so far is the compiler's to complain about.
 		if match, err := c.MatchFile(dir, name); match || err != nil {
 			return true
 		}
 	}
 	return false
+}
+
+// openStart opens a file that ends where looking at it does.
+func openStart(tree fs.FS, name string) (io.ReadCloser, error) {
+	f, err := tree.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(f, maxScan), f}, nil
 }
 
 // goPackageName returns the package that a Go file says it belongs to, "" when it is no Go.

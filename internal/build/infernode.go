@@ -8,8 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"nimbus"
 	"nimbus/internal/runtime"
 )
+
+// maxScripts bounds how much of all files at the top is looked at: what a package is made by rarely leaves more.
+const maxScripts = 16 * nimbus.MiB
 
 // nodeNames are what people call handlers for Node.
 func nodeNames() []string { return []string{"handle", "handler"} }
@@ -71,6 +75,7 @@ func topScripts(tree fs.FS) (map[string]*script, error) {
 		return nil, err
 	}
 	scripts := make(map[string]*script)
+	left := maxScripts
 	for _, e := range entries {
 		name := strings.TrimSuffix(e.Name(), path.Ext(e.Name()))
 		if e.IsDir() || !isScript(e.Name()) || !ValidHandler(runtime.Node, name+".handle") || strings.HasSuffix(name, "_test") {
@@ -79,6 +84,14 @@ func topScripts(tree fs.FS) (map[string]*script, error) {
 		if scripts[name] != nil {
 			continue // .js before .mjs before .cjs, as it is looked for
 		}
+		st, err := fs.Stat(tree, e.Name())
+		if err != nil && !isAbsent(err) {
+			return nil, err
+		}
+		if err != nil || left < min(st.Size(), maxScan) {
+			continue
+		}
+		left -= min(st.Size(), maxScan)
 		if err := readScript(tree, name, scripts); err != nil {
 			return nil, err
 		}
