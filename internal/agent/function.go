@@ -149,6 +149,7 @@ func (f *function) callAPI(ctx context.Context, call *wire.Call) (wire.RespMeta,
 func (f *function) invoke(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte, error) {
 	if f.run == nil || f.run.hasEnded() {
 		f.close()
+		f.children.sweep() // what it left behind is no part of the next
 		f.api.begin()
 		r, err := f.start()
 		if err != nil {

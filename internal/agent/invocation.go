@@ -58,10 +58,11 @@ type outcome struct {
 
 func newInvocation(ctx context.Context, call *wire.Call, init *wire.InitMsg) *invocation {
 	header := http.Header{
-		headerRequestID: {call.Meta.RequestID},
-		headerDeadline:  {strconv.FormatInt(call.Meta.DeadlineMS, 10)},
-		headerARN:       {arn(init)},
-		"Content-Type":  {"application/json"},
+		headerRequestID:  {call.Meta.RequestID},
+		headerDeadline:   {strconv.FormatInt(call.Meta.DeadlineMS, 10)},
+		headerARN:        {arn(init)},
+		"Content-Type":   {"application/json"},
+		"Content-Length": {strconv.Itoa(len(call.Event))}, // not every runtime reads chunks
 	}
 	if trace := xrayTrace(&call.Meta); trace != "" {
 		header[headerTrace] = []string{trace}
