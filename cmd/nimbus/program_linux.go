@@ -155,7 +155,7 @@ func (p *program) wire() error {
 		invoke.Config{Limits: p.cfg.Limits, Retention: p.cfg.Retention.Records, Stopping: p.stopping})
 	p.funcs = function.New(function.Deps{Functions: control, Packages: builder, Compiler: compiler, Runtimes: p.runtimes,
 		Drivers: map[string]function.Prober{p.driver.Name(): p.driver}, Routes: p.invokes, Logs: p.logs},
-		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions,
+		function.Config{Limits: p.cfg.Limits, Driver: p.cfg.Driver.Default, Keep: p.cfg.Retention.Versions, Builds: p.cfg.Build.Concurrency,
 			Defaults: functionDefaults(p.cfg, p.runtimes), Stopping: p.stopping, Log: p.log})
 	p.keys = auth.New(control, auth.Config{})
 	archive := backup.New(recordedStore{p.store, p.invokes}, control, blobs, backup.Config{DataDir: p.data.path, Version: buildVersion(), Log: p.log,
