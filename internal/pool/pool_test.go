@@ -57,6 +57,12 @@ type world struct {
 // open starts a pool. It is stopped, and the driver's verdict taken, when the test ends or at close.
 func open(t *testing.T, d *pooltest.Driver, c pool.Config) *world {
 	t.Helper()
+	return openOn(t, d, nil, c)
+}
+
+// openOn starts a pool on a machine.
+func openOn(t *testing.T, d *pooltest.Driver, machine pool.Machine, c pool.Config) *world {
+	t.Helper()
 	if c.Runtimes == nil {
 		c.Runtimes = []pool.RuntimeConfig{{}}
 	}
@@ -66,7 +72,7 @@ func open(t *testing.T, d *pooltest.Driver, c pool.Config) *world {
 	w := &world{driver: d, logs: &logs{}, ended: make(chan error, 1)}
 	var err error
 	w.Pool, err = pool.New(pool.Deps{
-		Drivers: []driver.Driver{d}, Packages: packages{}, Logs: w.logs, Metrics: obs.NewMetrics(), Log: slog.New(slog.DiscardHandler),
+		Drivers: []driver.Driver{d}, Packages: packages{}, Logs: w.logs, Metrics: obs.NewMetrics(), Log: slog.New(slog.DiscardHandler), Machine: machine,
 	}, c)
 	if err != nil {
 		t.Fatal(err)

@@ -108,11 +108,16 @@ func TestKeptInstancesAreReplacedWithoutAGap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := open(t, &pooltest.Driver{}, pool.Config{Policy: policy})
+				d := &pooltest.Driver{OnInit: func(ctx context.Context, _ *pooltest.Instance) error {
+					return pooltest.Sleep(ctx, 50*time.Second)
+				}}
+				limits := nimbus.DefaultLimits()
+				limits.InitTimeout = time.Minute
+				w := open(t, d, pool.Config{Policy: policy, Limits: limits})
 				defer w.close(t)
 				s := kept(nimbus.NewID(), 1, 1)
 				w.Serve(s)
-				after(time.Second)
+				after(time.Minute)
 				seen := make(map[string]int)
 				for range 400 {
 					l := w.acquire(t, s)

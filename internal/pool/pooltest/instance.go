@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"nimbus/internal/driver"
 	"nimbus/internal/wire"
@@ -63,12 +64,13 @@ func (in *Instance) Specialize(ctx context.Context, code driver.Code) (driver.Sp
 	if twice {
 		in.driver.violation(in, "was specialized twice")
 	}
+	began := time.Now()
 	if in.driver.OnInit != nil {
 		if err := in.driver.OnInit(ctx, in); err != nil {
 			return driver.Specialized{}, err
 		}
 	}
-	return driver.Specialized{}, nil
+	return driver.Specialized{Init: time.Since(began)}, nil
 }
 
 // Invoke implements driver.Invoker. It answers with the event unless the driver's hook says otherwise.
