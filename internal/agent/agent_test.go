@@ -95,8 +95,9 @@ func (i *instance) wantPrinted(t testing.TB, part string) {
 	testenv.Eventually(t, patience, func() bool { return strings.Contains(i.printed(), part) })
 }
 
-// blank starts an agent with an empty code directory.
-func blank(t testing.TB, role string) *instance {
+// blank starts an agent with an empty code directory. What is behind the role is the command that starts it, if
+// that is to be another than itself.
+func blank(t testing.TB, role string, by ...string) *instance {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -113,7 +114,8 @@ func blank(t testing.TB, role string) *instance {
 		t.Fatal(err)
 	}
 	i := &instance{conn: wire.NewConn(conn), code: t.TempDir(), ended: make(chan struct{})}
-	i.cmd = exec.Command(self)
+	command := append(by, self)
+	i.cmd = exec.Command(command[0], command[1:]...)
 	i.cmd.Env = []string{roleVariable + "=" + role, "PATH=" + os.Getenv("PATH")}
 	i.cmd.ExtraFiles = []*os.File{theirs}
 	i.cmd.Stdout, i.cmd.Stderr = i, i

@@ -29,10 +29,10 @@ func onStdin(t testing.TB, env map[string]string) *instance {
 }
 
 // unstarted returns a blank with a program of testdata as its code.
-func unstarted(t testing.TB, role, dir string) *instance {
+func unstarted(t testing.TB, role, dir string, by ...string) *instance {
 	t.Helper()
 	program := build(t, dir)
-	i := blank(t, role)
+	i := blank(t, role, by...)
 	name := map[string]string{"go": "main", "custom": "bootstrap"}[role]
 	content, err := os.ReadFile(program)
 	if err != nil {
@@ -198,6 +198,26 @@ func TestStdinLeavesNothing(t *testing.T) {
 	if meta, _ := i.exec(t, do(t, "runaway", "", 0)); !meta.OK || time.Since(began) > 4*time.Second {
 		t.Errorf("after %s: %+v", time.Since(began), meta)
 	}
+}
+
+// TestStdinAsTheFirstProcess runs the agent as it is in an instance: what left its group ends with the call too, and
+// nothing that ended stays.
+func TestStdinAsTheFirstProcess(t *testing.T) {
+	t.Parallel()
+	testenv.RequireRoot(t)
+	i := unstarted(t, "go", "stdin", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+	if meta := i.init(t, nil); !meta.OK {
+		t.Fatalf("init: %+v", meta)
+	}
+	for range 3 {
+		if meta, _ := i.exec(t, do(t, "runaway", "", 0)); !meta.OK {
+			t.Fatalf("got %+v", meta)
+		}
+	}
+	testenv.Eventually(t, patience, func() bool {
+		_, processes := i.exec(t, do(t, "processes", "", 0))
+		return processes == "2" // the agent and the one that counts
+	})
 }
 
 // TestStdinKilled sees that the agent ends with a program that the kernel killed: that is how it takes one for memory.
