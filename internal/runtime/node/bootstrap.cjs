@@ -5,7 +5,8 @@
 // Frames are `u32 length | u8 type | u64 invocation | payload`, as internal/wire describes.
 //
 // Between calls the process stands still in one blocking read: a timer or a socket that a handler left behind is
-// frozen, and goes on during the next call. During a call the event loop turns as in any Node program.
+// frozen, and goes on during the next call. During a call the event loop turns as in any Node program; where calls
+// run at once, it always does.
 //
 // It is one file, and longer than most, because it travels as one into a sandbox's root. User code shares the
 // interpreter with it and may replace, patch or pollute anything: what serving needs is bound to names of its
@@ -253,6 +254,11 @@ class Connection extends Channel {
     this.leave = socket.pause.bind(socket);
     this.hold = socket.ref.bind(socket); // keeps the loop turning until something comes
     this.release = socket.unref.bind(socket);
+    this.share = () => {
+      socket._handle.setBlocking(false); // else a read that fills the buffer would be followed by one that waits
+      this.follow();
+      this.hold();
+    };
   }
 }
 
@@ -262,6 +268,7 @@ class Rehearsal extends Channel {
   leave() {}
   hold() {}
   release() {}
+  share() {}
 }
 
 // What a handler is told about its call: our names, and AWS's.
@@ -314,6 +321,7 @@ class Runtime {
     this.scopes = undefined; // tells calls apart; made when something could be mistaken
     this.ending = false; // user code has broken the process: it ends after what it owes
     this.owesInit = false;
+    this.shared = false; // several calls run at once
     this.serve = () => this.listen();
     this.answer = (call) => this.give(call);
   }
@@ -398,7 +406,13 @@ class Runtime {
     this.owesInit = false;
     this.channel.sendMeta(RESP, 0, meta, '');
     this.left();
-    this.listen();
+    this.proceed();
+  }
+
+  // Goes on with what the platform wants next.
+  proceed() {
+    if (this.shared) this.drain();
+    else this.listen();
   }
 
   // Turns a blank runtime into one of a function.
@@ -406,9 +420,6 @@ class Runtime {
     const code = msg.code_dir;
     setEnvironment(environment(msg));
     process.chdir(code);
-    if (msg.concurrency > 1) {
-      throw new UserError('Runtime.InitError', 'Node runs one call at a time in an instance: instance_concurrency must be 1');
-    }
     this.maxResponse = msg.max_response;
     this.maxStream = msg.max_stream;
     this.fn = freeze({
@@ -418,6 +429,21 @@ class Runtime {
       logStream: `[${msg.function_version}]${LOG_STREAM}`,
     });
     this.handler = await load(code, msg.handler); // from here on nothing is what it was
+    if (msg.concurrency > 1) this.share(msg.concurrency);
+  }
+
+  // Takes several calls at once, which a module must say it is written for: its variables are the calls' in common.
+  share(concurrency) {
+    const { declared } = this.handler;
+    if (declared !== true && !(declared >= concurrency)) {
+      throw new UserError('Runtime.InitError', `instance_concurrency is ${concurrency}, and the module ${
+        declared === undefined ? 'does not export instanceConcurrency' : `exports instanceConcurrency = ${show(declared)}`}`);
+    }
+    this.shared = true;
+    this.scopes ??= new AsyncLocalStorage();
+    this.streaming++; // as good as a stream that never ends, and always waits for what comes
+    this.waiting++;
+    this.channel.share();
   }
 
   exec(number, start, end) {
@@ -528,7 +554,7 @@ class Runtime {
     if (--this.running > 0) return;
     if (this.ending) exit(1);
     this.left();
-    this.listen();
+    this.proceed();
   }
 
   // What a call leaves behind may fail during another: from now on it is known whose it was.
@@ -628,7 +654,9 @@ async function load(code, handler) {
     process.argv = [process.execPath, file];
     const names = parts.slice(n);
     const wanted = names.join('.');
-    return find(await importFile(code, file), name, names, wanted);
+    const module = await importFile(code, file);
+    const found = find(module, name, names, wanted);
+    return { ...found, declared: module.instanceConcurrency ?? module.default?.instanceConcurrency };
   }
   const name = handler.slice(0, slash) + parts.slice(0, -1).join('.');
   const there = fs.readdirSync(code).sort().slice(0, 20).join(', ') || 'nothing';
