@@ -45,10 +45,12 @@ func runtimeRows(t *table, found *client.Runtimes) {
 	for _, c := range found.Toolchains {
 		t.row(c.Language, c.Version, c.Path, strings.Join(c.Trees, " "))
 	}
-	t.gap()
-	t.row("NOT USED", "WHY NOT")
-	for _, r := range found.Rejected {
-		t.row(r.Path, r.Reason)
+	if len(found.Rejected) > 0 {
+		t.gap()
+		t.row("NOT USED", "WHY NOT")
+		for _, r := range found.Rejected {
+			t.row(r.Path, r.Reason)
+		}
 	}
 	t.gap()
 	t.row("DRIVER", "HEALTHY", "WHY NOT")
