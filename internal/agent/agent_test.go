@@ -137,6 +137,9 @@ func blank(t testing.TB, role string, by ...string) *instance {
 			_ = i.cmd.Process.Kill()
 			<-i.ended
 		}
+		if strings.Contains(i.printed(), "DATA RACE") {
+			t.Error("the agent has a data race")
+		}
 		if t.Failed() {
 			t.Logf("it printed:\n%s", i.printed())
 		}

@@ -4,6 +4,7 @@ package agent_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,6 +134,30 @@ func TestLambdaAhead(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestHammerCancels has readers go away at any item of a stream: no call after that is hurt.
+func TestHammerCancels(t *testing.T) {
+	t.Parallel()
+	i := onLambda(t, "go", nil)
+	gone := errors.New("the reader went away")
+	for n := range 60 {
+		call := execMeta()
+		call.Stream = true
+		seen := 0
+		_, _, err := i.conn.Exec(testContext(t), call, []byte(do(t, "stream", "", 20_000*(n%10+1))), func(string, []byte) error {
+			if seen++; seen > n%7 {
+				return gone
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, gone) {
+			t.Fatalf("call %d: %v", n, err)
+		}
+		if meta, result := i.exec(t, `{"do":"","text":"","size":1}`); !meta.OK || result != `{"do":"","text":"","size":1}` {
+			t.Fatalf("after call %d: %s, %+v", n, result, meta)
+		}
+	}
 }
 
 // BenchmarkLambda is a warm call of aws-lambda-go through the Runtime API.
