@@ -1,7 +1,8 @@
 // Package build turns source into packages: it reads an uploaded zip or inline text, refuses what is
 // hostile, and stores a canonical archive by its content, so that the same tree of files is the same
 // package whatever tool made the zip. It also unpacks packages, once each, for instances to share, and
-// tells which runtime and handler a tree has when its user said nothing.
+// tells which runtime and handler a tree has when its user said nothing. A Compiler makes what runs of source
+// that can't: Go and WebAssembly, in instances of a driver.
 package build
 
 import (

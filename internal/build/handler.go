@@ -64,7 +64,10 @@ func findModule(tree fs.FS, language runtime.Language, handler string) error {
 			return err
 		}
 	}
-	last := len(files) - 1
+	last := 1 // of those that are worth a mention
+	if language == runtime.Node {
+		last = len(scriptSuffixes()) - 1
+	}
 	return missingHandler(tree, "%q needs the file %s or %s", handler, strings.Join(files[:last], ", "), files[last])
 }
 

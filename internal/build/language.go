@@ -25,8 +25,8 @@ const (
 var (
 	// pythonForm is module.function; the module is dotted or slashed.
 	pythonForm = regexp.MustCompile(`^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\.[A-Za-z_][A-Za-z0-9_]*$`)
-	// nodeForm is file.export; the file is a path without its suffix.
-	nodeForm = regexp.MustCompile(`^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.[A-Za-z_$][A-Za-z0-9_$]*$`)
+	// nodeForm is file.export; the file is a path without its suffix, the export may be one of an export's.
+	nodeForm = regexp.MustCompile(`^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(\.[A-Za-z0-9_$-]+)*\.[A-Za-z_$][A-Za-z0-9_$]*$`)
 	// fileForm is the path of a file in the package.
 	fileForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$`)
 	// customForm is anything: a bootstrap of the user's reads it from _HANDLER.
@@ -156,9 +156,20 @@ func moduleFiles(language runtime.Language, handler string) []string {
 	if language == runtime.Python {
 		return []string{module + ".py", path.Join(module, "__init__.py")}
 	}
-	files := make([]string, 0, len(scriptSuffixes()))
-	for _, suffix := range scriptSuffixes() {
-		files = append(files, module+suffix)
+	var files []string
+	for module != "" {
+		for _, base := range []string{module, module + "/index"} {
+			for _, suffix := range scriptSuffixes() {
+				files = append(files, base+suffix)
+			}
+		}
+		// What is before a dot may be the file already, and what is after it an object that it exports.
+		dir, name := path.Split(module)
+		dot := strings.LastIndexByte(name, '.')
+		if dot < 0 {
+			break
+		}
+		module = dir + name[:dot]
 	}
 	return files
 }

@@ -252,10 +252,10 @@ func TestProgramsBecomeExecutable(t *testing.T) {
 
 func TestFindHandlerLanguages(t *testing.T) {
 	t.Parallel()
-	tree := files("a.js", "", "src/b.mjs", "", "main.go", mainGo, "cmd/api/x.go", mainGo, "tool/main.go", mainGo, "lib/l.go", "package lib", "m.wasm", wasm, "text.wasm", "(module)", "no.wasm", "x",
+	tree := files("a.js", "", "src/b.mjs", "", "src/index.cjs", "", "app.prod.js", "", "main.go", mainGo, "cmd/api/x.go", mainGo, "tool/main.go", mainGo, "lib/l.go", "package lib", "m.wasm", wasm, "text.wasm", "(module)", "no.wasm", "x",
 		"v2.wasm", wasmMagic+"\x02\x00\x00\x00")
 	for handler, language := range map[string]runtime.Language{
-		"a.handle": runtime.Node, "src/b.handle": runtime.Node, "main": runtime.Go, "api": runtime.Go, "tool": runtime.Go, "any": runtime.Go,
+		"a.handle": runtime.Node, "src/b.handle": runtime.Node, "src/b.object.handle": runtime.Node, "src.handle": runtime.Node, "app.prod.handle": runtime.Node, "main": runtime.Go, "api": runtime.Go, "tool": runtime.Go, "any": runtime.Go,
 		"m.wasm": runtime.Wasm, "main.wasm": runtime.Wasm, "tool.wasm": runtime.Wasm,
 	} {
 		if err := FindHandler(tree, language, handler); err != nil {
@@ -274,7 +274,7 @@ func TestFindHandlerLanguages(t *testing.T) {
 func TestValidHandlers(t *testing.T) {
 	t.Parallel()
 	for language, texts := range map[runtime.Language][2][]string{
-		runtime.Node:   {{"index.handler", "src/a-b.$x"}, {"a.b.c", "../a.b", "handler", "/a.b", "a b.c"}},
+		runtime.Node:   {{"index.handler", "src/a-b.$x", "a.b.c", "src/app.prod.handle"}, {"a..b", "../a.b", "handler", "/a.b", "a b.c"}},
 		runtime.Go:     {{"main", "bin/main", "my-api_2.bin"}, {"", "../main", "/main", ".hidden", "a//b", "a/../b", "a b", "a/"}},
 		runtime.Wasm:   {{"handler.wasm", "x/y.wasm"}, {"", "../x.wasm", "./x.wasm"}},
 		runtime.Custom: {{"bootstrap", "function.handler", "a::b", "../x"}, {"", "a b", "a\n", "é"}},
