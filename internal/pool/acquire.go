@@ -34,7 +34,9 @@ func (p *Pool) Acquire(ctx context.Context, r Request) (Lease, error) {
 		if !g.instance.paused {
 			return lease, nil
 		}
+		thawing := time.Now()
 		if err := p.resume(ctx, g.instance); err == nil {
+			lease.phases.Hold += time.Since(thawing)
 			return lease, nil
 		} else if g.instance.alive() {
 			p.log.Warn("instance could not be resumed", "instance_id", g.instance.id, "error", err)

@@ -21,7 +21,7 @@ func (c *subject) start() string {
 	case c.inv.StartedAt.IsZero():
 		return "none yet: it waits for an instance"
 	case c.took(StepAdmit)+c.took(StepHold) > 0:
-		return "warm: it waited for an instance that was busy"
+		return "warm: it waited for an instance that was busy, or frozen"
 	}
 	return "warm: an idle instance was waiting"
 }

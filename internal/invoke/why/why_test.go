@@ -74,7 +74,7 @@ func TestExplain(t *testing.T) {
 			start:    "its environment needs a process of its own", suggestion: "import took 200 ms"},
 		"large code": {inv: cold(nimbus.Phases{Attach: 900 * ms, Init: 5 * ms}, 10*ms), start: "cold", suggestion: "a smaller package"},
 		"max_concurrency": {inv: with(warm(2300*ms, 100*ms), func(i *nimbus.Invocation) { i.Phases.Admit = 2100 * ms }),
-			start: "warm: it waited for an instance that was busy", limits: []why.LimitName{why.LimitConcurrency},
+			start: "warm: it waited for an instance that was busy, or frozen", limits: []why.LimitName{why.LimitConcurrency},
 			suggestion: "waited 2.1 s for a place among max_concurrency 5: nimbus function update hello --max-concurrency 10"},
 		"all busy": {inv: with(warm(2300*ms, 100*ms), func(i *nimbus.Invocation) { i.Phases.Hold = 2100 * ms }),
 			start: "busy", limits: []why.LimitName{why.LimitInstances}, suggestion: "waited 2.1 s for an instance: raise max_total"},
