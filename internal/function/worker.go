@@ -138,7 +138,11 @@ func (s *Service) compile(ctx context.Context, b *nimbus.Build) (v nimbus.Versio
 		return v, nil
 	}
 	made, err := s.compiler.Compile(ctx, build.Request{Source: v.Source, Runtime: r, Handler: v.Settings.Handler},
-		func(line string) { s.print(b, line) })
+		func(line string) {
+			if ctx.Err() == nil { // the log may go with its function
+				s.print(b, line)
+			}
+		})
 	if err != nil {
 		return v, err
 	}

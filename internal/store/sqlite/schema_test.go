@@ -5,8 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pressly/goose/v3"
+
+	"nimbus"
 )
 
 // TestMigrations holds the files to what SQLite, PostgreSQL and MySQL have in common: one statement each
@@ -70,6 +74,58 @@ func TestMigrationResumes(t *testing.T) {
 			t.Errorf("%s is at version %d, want %d (%v)", f.schema.name, h.version, latest, err)
 		}
 	}
+}
+
+// TestMigrationKeepsFunctions: what an installation of the first release holds is there after the update, with
+// what was added empty.
+func TestMigrationKeepsFunctions(t *testing.T) {
+	t.Parallel()
+	const firstRelease = 11
+	dir := t.TempDir()
+	f := &file{schema: schemas()[0], dir: dir}
+	db, err := f.open(1, f.writerParameters())
+	must(t, err)
+	must(t, f.schema.claim(t.Context(), db))
+	folder, err := f.schema.migrations()
+	must(t, err)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder, goose.WithDisableGlobalRegistry(true))
+	must(t, err)
+	_, err = provider.UpTo(t.Context(), firstRelease)
+	must(t, err)
+	id := nimbus.NewID()
+	for _, statement := range []string{
+		`INSERT INTO functions VALUES (?, 'default', 'default', 'Old', 'old', 'active', '', 2, 1, 2)`,
+		`INSERT INTO versions VALUES (?, 2, 1, 'hash', 3, 'handler.py', 'python3.11', 'handler.handle', 4, 5, 6, 7, 8, 9,
+			'sandbox', 'errors', 'v2', 10, 'says', '{"A":"1"}')`,
+		`INSERT INTO version_tags VALUES (?, 2, 'tag')`,
+	} {
+		_, err := db.ExecContext(t.Context(), statement, id[:])
+		must(t, err)
+	}
+	must(t, db.Close())
+
+	s := openIn(t, dir)
+	got, err := s.Control().FunctionByName(t.Context(), "default", "old")
+	must(t, err)
+	want := &nimbus.Function{
+		ID: id, Tenant: "default", Namespace: "default", Name: "Old", Status: nimbus.StatusActive,
+		Version: nimbus.Version{
+			FunctionID: id, Number: 2, Published: true, Package: nimbus.Package{Hash: "hash", Size: 3, Inline: "handler.py"},
+			Settings: nimbus.Settings{
+				Description: "says", Runtime: "python3.11", Handler: "handler.handle", Memory: 4, Timeout: 5 * time.Microsecond,
+				Env: map[string]string{"A": "1"}, Tags: []string{"tag"}, MaxConcurrency: 6, IdleTimeout: 7 * time.Microsecond,
+				CPUMilli: 8, Tmp: 9, Driver: "sandbox", Capture: nimbus.CaptureErrors, EventFormat: nimbus.EventFormatV2,
+			},
+			CreatedAt: fromMicros(10),
+		},
+		CreatedAt: fromMicros(1), UpdatedAt: fromMicros(2),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("it came to (-want +got):\n%s", diff)
+	}
+	next := sampleFunction("next").Version
+	next.FunctionID, next.Number = id, 3
+	must(t, s.Control().AddVersion(t.Context(), &next))
 }
 
 // TestPragmas: what durability rests on is what the connections really run with.
