@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -16,19 +13,10 @@ var ErrCancelled = errors.New("the call was cancelled")
 // ErrTooLarge says that a streamed result is over InitMsg.MaxStream.
 var ErrTooLarge = errors.New("the streamed response is over its bound")
 
-// The bounds of what a failure is described with.
-const (
-	maxMessage   = 64 << 10 // bytes
-	maxStack     = 100      // lines
-	maxStackLine = 512      // bytes
-)
-
 const (
 	pieceSize = 256 << 10 // bytes or text larger than this are sent as several chunks
 	chunkRoom = 64        // for a chunk's meta
 )
-
-var okMeta = []byte(`{"ok":true}`)
 
 // Call is one event in a runtime. Chunk is safe for concurrent use.
 type Call struct {
@@ -160,70 +148,4 @@ func (c *Call) refuse(size int64) error {
 	c.tooLarge = true
 	c.sent += size
 	return ErrTooLarge
-}
-
-// bounded cuts what a failure is described with.
-func bounded(m RespMeta) RespMeta {
-	m.Type = cut(m.Type, maxStackLine)
-	m.Message = cut(m.Message, maxMessage)
-	if len(m.Stack) == 0 {
-		return m
-	}
-	stack := make([]string, 0, min(len(m.Stack), maxStack))
-	for i, line := range m.Stack {
-		if left := len(m.Stack) - maxStack; left > 0 && i >= maxStack/2 && i < maxStack/2+left {
-			if i == maxStack/2 {
-				stack = append(stack, fmt.Sprintf("... %d lines left out ...", left))
-			}
-			continue
-		}
-		stack = append(stack, cut(line, maxStackLine))
-	}
-	m.Stack = stack
-	return m
-}
-
-// cut shortens s to at most n bytes, at the beginning of a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
-
-// sender writes whole frames, one at a time.
-type sender struct {
-	w io.Writer
-
-	mu   sync.Mutex
-	out  []byte
-	vec  net.Buffers
-	pair [2][]byte
-}
-
-// send writes a frame whose payload is either payload, or meta and raw behind it.
-func (s *sender) send(t Type, number uint64, payload, meta, raw []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	size := len(payload)
-	if meta != nil {
-		size = metaLengthSize + len(meta) + len(raw)
-	}
-	s.out = append(appendHeader(s.out[:0], t, number, size), payload...)
-	if meta != nil {
-		s.out = AppendMeta(s.out, meta, nil)
-	}
-	if len(raw) <= copyBelow {
-		s.out = append(s.out, raw...)
-		_, err := s.w.Write(s.out)
-		return err
-	}
-	s.pair = [2][]byte{s.out, raw}
-	s.vec = s.pair[:]
-	_, err := s.vec.WriteTo(s.w)
-	s.pair = [2][]byte{}
-	return err
 }

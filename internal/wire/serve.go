@@ -273,6 +273,8 @@ func (s *server) find(number uint64) *Call {
 	return nil
 }
 
+var okMeta = []byte(`{"ok":true}`)
+
 // answer sends a Resp. That nobody listens any more is what the reader sees too.
 func (s *server) answer(number uint64, meta RespMeta, raw []byte) {
 	if meta.OK && !meta.Streamed && !meta.Ending && meta.Type == "" && meta.Message == "" {
