@@ -36,7 +36,7 @@ type Call struct {
 	credit    int64
 	sent      int64 // bytes streamed
 	cancelled bool
-	tooLarge  bool
+	over      int64 // the bound that an item was over; 0 = none was
 }
 
 func (c *Call) serve() {
@@ -51,15 +51,15 @@ func (c *Call) serve() {
 // checked replaces a result that is over its bound.
 func (c *Call) checked(meta RespMeta, raw []byte) (RespMeta, []byte) {
 	c.server.mu.Lock()
-	tooLarge, sent := c.tooLarge, c.sent
+	over, sent := c.over, c.sent
 	c.server.mu.Unlock()
 	bound := int64(maxPayload - MaxMeta)
 	if c.limits.response > 0 {
 		bound = min(bound, c.limits.response)
 	}
 	switch {
-	case tooLarge:
-		return TooLarge(fmt.Sprintf("the streamed response has reached %d bytes", sent), c.limits.stream), nil
+	case over > 0:
+		return TooLarge(fmt.Sprintf("the streamed response has reached %d bytes", sent), over), nil
 	case !meta.OK || meta.Streamed:
 		return meta, nil
 	case int64(len(raw)) > bound:
@@ -95,7 +95,7 @@ func (c *Call) Chunk(kind string, raw []byte) error {
 
 func (c *Call) chunk(kind string, raw []byte) error {
 	if len(raw) > maxPayload-chunkRoom {
-		return c.refuse(int64(len(raw)))
+		return c.refuse(int64(len(raw)), maxPayload-chunkRoom)
 	}
 	var meta []byte
 	switch kind {
@@ -131,7 +131,7 @@ func (c *Call) spend(size, cost int64) error {
 		c.server.mu.Unlock()
 		switch {
 		case over:
-			return c.refuse(size)
+			return c.refuse(size, c.limits.stream)
 		case open:
 			return nil
 		}
@@ -142,10 +142,10 @@ func (c *Call) spend(size, cost int64) error {
 	}
 }
 
-func (c *Call) refuse(size int64) error {
+func (c *Call) refuse(size, bound int64) error {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
-	c.tooLarge = true
+	c.over = bound
 	c.sent += size
 	return ErrTooLarge
 }

@@ -207,7 +207,7 @@ func (s *server) admit(number uint64) (*Call, error) {
 	if c.ctx == nil {
 		c.ctx, c.end = context.WithCancel(s.ctx)
 	}
-	c.number, c.credit, c.limits, c.sent, c.tooLarge = number, InitialWindow, s.limits, 0, false
+	c.number, c.credit, c.limits, c.sent, c.over = number, InitialWindow, s.limits, 0, 0
 	s.calls = append(s.calls, c)
 	return c, nil
 }
