@@ -31,7 +31,7 @@ func goModule(t testing.TB, name string, flags ...string) []byte {
 
 func TestGoCommand(t *testing.T) {
 	t.Parallel()
-	w := function(t, goModule(t, "gocommand"), wire.InitMsg{
+	w := served(t, goModule(t, "gocommand"), wire.InitMsg{
 		FunctionName: "greeter", FunctionVersion: "3", Namespace: "default", MemoryMB: 256, Env: map[string]string{"A": "b"}})
 	for range 3 {
 		w.wantResult(t, `{"text":"Ada"}`, `"Hello, Ada"`)
@@ -51,7 +51,7 @@ func TestGoCommand(t *testing.T) {
 
 func TestGoCommandFiles(t *testing.T) {
 	t.Parallel()
-	w := function(t, goModule(t, "gocommand"), wire.InitMsg{MemoryMB: 256})
+	w := served(t, goModule(t, "gocommand"), wire.InitMsg{MemoryMB: 256})
 	if err := os.WriteFile(filepath.Join(w.code, "data.txt"), []byte("as deployed"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +68,13 @@ func TestGoCommandFiles(t *testing.T) {
 		t.Errorf("a write to the code: %s", got)
 	}
 	w.wantResult(t, event("read", filepath.Join(w.code, "data.txt"), ""), `"as deployed"`)
-	w.wantResult(t, event("write", filepath.Join(w.tmp, "new.txt"), "kept"), `null`)
-	w.wantResult(t, event("read", filepath.Join(w.tmp, "new.txt"), ""), `"kept"`)
+	tmp, err := os.MkdirTemp("/tmp", "nimbus-wasm-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+	w.wantResult(t, event("write", filepath.Join(tmp, "new.txt"), "kept"), `null`)
+	w.wantResult(t, event("read", filepath.Join(tmp, "new.txt"), ""), `"kept"`)
 	if _, got := w.call(t, event("read", "/etc/hostname", "")); !strings.HasPrefix(got, `"error: `) {
 		t.Errorf("what is not shown can be read: %s", got)
 	}
@@ -77,7 +82,7 @@ func TestGoCommandFiles(t *testing.T) {
 
 func TestGoReactor(t *testing.T) {
 	t.Parallel()
-	w := function(t, goModule(t, "goreactor", "-buildmode=c-shared"), wire.InitMsg{MemoryMB: 256})
+	w := served(t, goModule(t, "goreactor", "-buildmode=c-shared"), wire.InitMsg{MemoryMB: 256})
 	for range 2 {
 		meta, result := w.call(t, `{}`)
 		var got struct {
@@ -89,9 +94,7 @@ func TestGoReactor(t *testing.T) {
 			t.Errorf("%+v %s, %v", meta, result, err)
 		}
 	}
-	if got := w.printed(); got != "printed\nprinted\n" {
-		t.Errorf("printed %q", got)
-	}
+	testenv.Eventually(t, patience, func() bool { return w.printed() == "printed\nprinted\n" })
 	w.wantFailure(t, `{"do":"exit"}`, "Runtime.ExitError", "exit status 4: giving up")
 	w.wantFailure(t, `{"do":"panic"}`, "Wasm.Trap", ": panic: runtime error: invalid memory address or nil pointer dereference")
 }

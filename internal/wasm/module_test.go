@@ -83,13 +83,13 @@ func TestLargeModules(t *testing.T) {
 		functions[i], bodies[i] = leb(0), allocBody
 	}
 	functions[1], bodies[1] = leb(1), handleBody
-	w := function(t, module(reactorTypes, section(functionSection, functions...), onePage, reactorExports, section(codeSection, bodies...)), wire.InitMsg{})
+	w := served(t, module(reactorTypes, section(functionSection, functions...), onePage, reactorExports, section(codeSection, bodies...)), wire.InitMsg{})
 	w.wantResult(t, "1", "1")
 
 	const size = 32 << 20
 	data := slices.Concat([]byte{0, 0x41, 0x80, 0x08, 0x0b}, leb(size), make([]byte, size))
 	pages := section(memorySection, slices.Concat([]byte{0}, leb(size>>16+1)))
-	w = function(t, slices.Concat(minimal(pages), section(dataSection, data)), wire.InitMsg{MemoryMB: 512})
+	w = served(t, slices.Concat(minimal(pages), section(dataSection, data)), wire.InitMsg{MemoryMB: 512})
 	w.wantResult(t, "1", "1")
 }
 

@@ -52,6 +52,16 @@ func process(t testing.TB, mode string) (*worker, *exec.Cmd) {
 	return w, cmd
 }
 
+// served returns a process that serves the module: what takes long to compile does so without the race detector.
+func served(t testing.TB, module []byte, msg wire.InitMsg) *worker {
+	t.Helper()
+	w, _ := process(t, "serve")
+	if meta := w.init(t, module, msg); !meta.OK {
+		t.Fatalf("init: %+v", meta)
+	}
+	return w
+}
+
 func TestProcessServes(t *testing.T) {
 	t.Parallel()
 	w, cmd := process(t, "serve")
