@@ -90,7 +90,6 @@ func (w *Worker) init(ctx context.Context, msg wire.InitMsg) error {
 		Memory: memory, MaxResponse: msg.MaxResponse, Stdout: w.cfg.Stdout, Stderr: w.cfg.Stderr,
 	})
 	if len(binary) >= largeModule {
-		binary = nil
 		debug.FreeOSMemory()
 	}
 	return err
