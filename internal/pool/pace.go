@@ -9,6 +9,7 @@ import (
 // pace is how fast a group's instances serve, which says whether one more would help.
 type pace struct {
 	busy      int           // instances that run a call
+	ended     int           // calls, since an instance came up last
 	callTime  time.Duration // average
 	startTime time.Duration // average
 	moved     time.Time     // when an instance became free last, or the first one busy
@@ -39,6 +40,12 @@ func (b *best) least() time.Duration {
 	return min(b.now, b.old)
 }
 
+// started notes that an instance has come up.
+func (p *pace) started(took time.Duration) {
+	p.startTime = scheduler.Average(p.startTime, took)
+	p.ended = 0
+}
+
 // began notes that a call has got one of the group's instances. The caller holds the function's mutex, as
 // everywhere below.
 func (g *group) began(now time.Time) {
@@ -59,6 +66,7 @@ func (g *group) wait(w *waiter) {
 // ended notes that the call has given it back.
 func (g *group) ended(in *instance, v Verdict, now time.Time) {
 	g.pace.busy--
+	g.pace.ended++
 	g.pace.moved = now
 	if v != Unused {
 		took := now.Sub(in.busyAt)
@@ -70,7 +78,7 @@ func (g *group) ended(in *instance, v Verdict, now time.Time) {
 // demand describes the group for the scheduler. starts is how many may be begun.
 func (g *group) demand(now time.Time, load scheduler.Load, starts int) scheduler.Demand {
 	return scheduler.Demand{
-		Waiting: g.waiting.length, Coming: g.starting + g.freezing, Busy: g.pace.busy,
+		Waiting: g.waiting.length, Coming: g.starting + g.freezing, Busy: g.pace.busy, Ended: g.pace.ended,
 		CallTime: g.pace.callTime, LeastTime: g.pace.best.least(), StartTime: g.pace.startTime, Stalled: now.Sub(g.pace.moved),
 		Lasting: now.Sub(g.pace.queuedAt),
 		Load:    load, Starts: starts,

@@ -15,12 +15,18 @@ import (
 // call makes a call that takes so long.
 func (w *world) call(t *testing.T, s *pool.Spec, took time.Duration) {
 	t.Helper()
+	w.run(t, s, func() { time.Sleep(took) })
+}
+
+// run makes a call that does something.
+func (w *world) run(t *testing.T, s *pool.Spec, do func()) {
+	t.Helper()
 	l, err := w.Acquire(context.Background(), pool.Request{Spec: s})
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	time.Sleep(took)
+	do()
 	l.Release(pool.Healthy)
 }
 
@@ -107,7 +113,7 @@ func TestACrowdIsNotMadeLarger(t *testing.T) {
 			for range 50 {
 				go func() {
 					for range 20 { // the more instances there are, the longer each takes
-						w.call(t, s, time.Duration(w.states()[pool.Leased])*time.Millisecond)
+						w.run(t, s, func() { time.Sleep(time.Duration(w.states()[pool.Leased]) * time.Millisecond) })
 					}
 					done <- true
 				}()

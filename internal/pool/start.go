@@ -8,7 +8,6 @@ import (
 
 	"nimbus"
 	"nimbus/internal/driver"
-	"nimbus/internal/scheduler"
 	"nimbus/internal/wire"
 )
 
@@ -45,7 +44,7 @@ func (r *runner) ready(g *group, in *instance, phases nimbus.Phases, took time.D
 	f.mu.Lock()
 	g.starting--
 	f.starting--
-	g.pace.startTime = scheduler.Average(g.pace.startTime, took)
+	g.pace.started(took)
 	in.usedAt = time.Now()
 	in.seenAt = in.usedAt
 	f.kept.started(g)

@@ -7,6 +7,7 @@ type Demand struct {
 	Waiting   int           // calls
 	Coming    int           // instances that are being started, or about to be free
 	Busy      int           // instances that run a call, and then take another
+	Ended     int           // calls that have ended since an instance came up last
 	CallTime  time.Duration // how long a call keeps its instance, on average; 0 = not known
 	LeastTime time.Duration // how long one does at best, lately
 	StartTime time.Duration // how long a start takes, on average; 0 = not known
@@ -51,6 +52,12 @@ func Grow(d Demand) (starts int, recheck time.Duration) {
 		return lacking, 0
 	}
 	worth := max(d.StartTime, leastStart)
+	if d.Load == Saturated {
+		// What the last ones did to the time a call takes is to be seen first.
+		if lacking = min(lacking, d.Busy-d.Coming); lacking <= 0 || d.Ended < d.Busy && d.Stalled <= worth {
+			return 0, leastStart
+		}
+	}
 	if d.crowded() {
 		if d.Coming > 0 {
 			return 0, leastStart

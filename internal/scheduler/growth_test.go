@@ -33,14 +33,16 @@ func TestGrow(t *testing.T) {
 			scheduler.Demand{Waiting: 4, Busy: 2, CallTime: ms, StartTime: 5 * ms, Lasting: time.Second, Starts: 8}, 1, ms},
 		"and one is coming": {
 			scheduler.Demand{Waiting: 4, Busy: 2, Coming: 1, CallTime: ms, StartTime: 5 * ms, Lasting: time.Second, Starts: 8}, 0, 5 * ms / 2},
-		"crowded: calls would take turns": {scheduler.Demand{Waiting: 100, Busy: 4, CallTime: 4 * ms, LeastTime: ms, StartTime: 5 * ms,
+		"crowded: calls would take turns": {scheduler.Demand{Waiting: 100, Busy: 4, CallTime: 4 * ms, LeastTime: ms, StartTime: 5 * ms, Ended: 4,
 			Lasting: time.Second, Load: scheduler.Saturated, Starts: 8}, 0, 10 * ms},
-		"crowded, and the wait is long": {scheduler.Demand{Waiting: 100, Busy: 4, CallTime: 40 * ms, LeastTime: ms, StartTime: 5 * ms,
+		"crowded, and the wait is long": {scheduler.Demand{Waiting: 100, Busy: 4, CallTime: 40 * ms, LeastTime: ms, StartTime: 5 * ms, Ended: 4,
 			Load: scheduler.Saturated, Starts: 8}, 1, ms},
-		"crowded: one after the other": {scheduler.Demand{Waiting: 100, Busy: 4, Coming: 1, CallTime: 40 * ms, LeastTime: ms, StartTime: 5 * ms,
+		"crowded: one after the other": {scheduler.Demand{Waiting: 100, Busy: 4, Coming: 1, CallTime: 40 * ms, LeastTime: ms, StartTime: 5 * ms, Ended: 4,
 			Load: scheduler.Saturated, Starts: 8}, 0, ms},
 		"no processor is idle, but the calls wait for something else": {scheduler.Demand{Waiting: 100, Busy: 4, CallTime: 102 * ms, LeastTime: 100 * ms,
-			StartTime: 5 * ms, Load: scheduler.Saturated, Starts: 8}, 8, ms},
+			StartTime: 5 * ms, Ended: 4, Load: scheduler.Saturated, Starts: 8}, 4, ms},
+		"no processor is idle, and the last ones have not shown what they do": {scheduler.Demand{Waiting: 100, Busy: 4, CallTime: 102 * ms,
+			LeastTime: 100 * ms, StartTime: 5 * ms, Ended: 3, Load: scheduler.Saturated, Starts: 8}, 0, ms},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +61,7 @@ func TestGrowNeverForgetsACall(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		span := rapid.Map(rapid.Int64Range(0, int64(10*time.Second)), func(n int64) time.Duration { return time.Duration(n) })
 		d := scheduler.Demand{
-			Waiting: rapid.IntRange(0, 3000).Draw(t, "waiting"), Coming: rapid.IntRange(0, 20).Draw(t, "coming"),
+			Waiting: rapid.IntRange(0, 3000).Draw(t, "waiting"), Coming: rapid.IntRange(0, 20).Draw(t, "coming"), Ended: rapid.IntRange(0, 300).Draw(t, "ended"),
 			Busy: rapid.IntRange(0, 300).Draw(t, "busy"), CallTime: span.Draw(t, "call"), LeastTime: span.Draw(t, "least"),
 			StartTime: span.Draw(t, "start"), Lasting: span.Draw(t, "lasting"), Stalled: span.Draw(t, "stalled"),
 			Load: scheduler.Load(rapid.IntRange(0, 1).Draw(t, "load")), Starts: rapid.IntRange(1, 8).Draw(t, "starts"),
