@@ -164,7 +164,7 @@ type execution struct {
 // execute hands the event over and waits for the outcome, as long as the function may take.
 func (c *call) execute(ctx context.Context, lease *pool.Lease) execution {
 	timeout := c.target.Version.Settings.Timeout
-	started := time.Now()
+	started := lease.Began()
 	c.started(lease, started)
 	if c.spans != nil {
 		c.exec.Meta.Traceparent = c.spans.Run(started)

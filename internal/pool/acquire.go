@@ -30,13 +30,17 @@ func (p *Pool) Acquire(ctx context.Context, r Request) (Lease, error) {
 		if err != nil {
 			return Lease{phases: g.phases}, err
 		}
-		lease := Lease{pool: p, instance: g.instance, serial: g.serial, start: g.start, phases: g.phases}
+		lease := Lease{pool: p, instance: g.instance, serial: g.serial, began: g.at, start: g.start, phases: g.phases}
+		if w != nil {
+			lease.began = time.Now() // the grant was on its way
+		}
 		if !g.instance.paused {
 			return lease, nil
 		}
-		thawing := time.Now()
+		thawing := lease.began
 		if err := p.resume(ctx, g.instance); err == nil {
-			lease.phases.Hold += time.Since(thawing)
+			lease.began = time.Now()
+			lease.phases.Hold += lease.began.Sub(thawing)
 			return lease, nil
 		} else if g.instance.alive() {
 			p.log.Warn("instance could not be resumed", "instance_id", g.instance.id, "error", err)

@@ -57,7 +57,7 @@ func (in *instance) take(phases nimbus.Phases, start startKind) grant {
 	in.busyAt = time.Now()
 	in.lease.Store(in.serial)
 	in.group.began(in.busyAt)
-	return grant{instance: in, serial: in.serial, start: start, phases: phases}
+	return grant{instance: in, serial: in.serial, at: in.busyAt, start: start, phases: phases}
 }
 
 // startKind says whether a call waited for its instance to be started.
@@ -72,6 +72,7 @@ const (
 type grant struct {
 	instance *instance
 	serial   uint64
+	at       time.Time // when the lease began
 	start    startKind
 	phases   nimbus.Phases
 	err      error

@@ -32,6 +32,7 @@ type Lease struct {
 	pool     *Pool
 	instance *instance
 	serial   uint64
+	began    time.Time
 	start    startKind
 	phases   nimbus.Phases
 }
@@ -44,6 +45,9 @@ func (l *Lease) InstanceID() string { return l.instance.id }
 
 // Cold reports whether the call waited for this instance to be started.
 func (l *Lease) Cold() bool { return l.start == cold }
+
+// Began is when the instance was the call's, and ready for it.
+func (l *Lease) Began() time.Time { return l.began }
 
 // Phases says where the time of getting the instance went.
 func (l *Lease) Phases() nimbus.Phases { return l.phases }
