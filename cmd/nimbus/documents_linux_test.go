@@ -100,7 +100,7 @@ func TestExamples(t *testing.T) {
 		"hello-go-lambda":      {nil, greets("hello-go-lambda")},
 		"hello-node":           {nil, greets("hello-node")},
 		"hello-python":         {nil, greets("hello-python")},
-		"hello-wasm":           {[]string{"--runtime", "wasm"}, greets("hello-wasm")},
+		"hello-wasm":           {nil, greets("hello-wasm")},
 		"hello-wasm-c":         {nil, greets("hello-wasm-c")},
 		"hello-custom": {nil, func(t *testing.T) {
 			if body := s.as(t).invoke("hello-custom", `{"name":"Ada"}`).Body; string(body) != `{"you_sent":{"name":"Ada"}}` {
