@@ -88,11 +88,13 @@ func (s *Service) work(ctx context.Context, j *job) {
 	}
 }
 
-// attempt brings a build to its end in the store. An error means that it is to be tried again.
+// attempt brings a build to its end in the store. An error other than errGone means that it is to be tried again.
 func (s *Service) attempt(ctx context.Context, j *job) error {
 	b, err := s.functions.Build(ctx, j.function)
 	switch {
-	case nimbus.CodeOf(err) == nimbus.CodeNotFound, err == nil && b.ID != j.id:
+	case nimbus.CodeOf(err) == nimbus.CodeNotFound: // it has ended, before somebody came to wait for it
+		return nil
+	case err == nil && b.ID != j.id:
 		return errGone
 	case err != nil:
 		return err

@@ -122,6 +122,9 @@ func TestFunctionsThatTakeNoCalls(t *testing.T) {
 	t.Parallel()
 	w := open(t, &pooltest.Driver{}, invoke.Config{})
 	for _, status := range nimbus.Statuses() {
+		if status == nimbus.StatusBuilding {
+			continue // calls wait for it
+		}
 		w.define(string(status), func(f *nimbus.Function) { f.Status, f.StatusMessage = status, "pip: no such package" })
 		_, err := w.Resolve(t.Context(), nimbus.LocalPrincipal(), "", string(status), "")
 		want := nimbus.CodeConflict
