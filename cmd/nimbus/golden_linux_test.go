@@ -97,7 +97,7 @@ func TestReference(t *testing.T) {
 	var out bytes.Buffer
 	fmt.Fprint(&out, "# The command line\n\n"+
 		"<!-- Made from the commands themselves: go test ./cmd/nimbus -run TestReference -update -->\n\n"+
-		"Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Errors are one line on stderr; with `-o json`\n"+
+		"Exit codes: 0 done, 1 refused or failed, 2 wrong usage. Errors are one line on stderr, after what a compiler said; with `-o json`\n"+
 		"nothing but JSON comes on stdout. What takes over a second says so on stderr.\n")
 	all := verbs()
 	fmt.Fprint(&out, "\n## Flags of every verb\n\n")
