@@ -136,6 +136,13 @@ func TestCustomInit(t *testing.T) {
 			t.Errorf("got %+v", meta)
 		}
 	})
+	t.Run("it ends well", func(t *testing.T) {
+		t.Parallel()
+		meta := onShell(t).init(t, map[string]string{"AHEAD": "nothing"})
+		if meta.OK || meta.Type != "Runtime.ExitError" || meta.Message != "it ended without asking the runtime API for an event: exit status 0" {
+			t.Errorf("got %+v", meta)
+		}
+	})
 	t.Run("there is none", func(t *testing.T) {
 		t.Parallel()
 		i := blank(t, "custom")

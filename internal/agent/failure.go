@@ -45,6 +45,15 @@ func ended(p *process, stderr *stderr) wire.RespMeta {
 	return meta
 }
 
+// endedUnasked describes a process that ended before it had asked the Runtime API for an event.
+func endedUnasked(p *process, stderr *stderr) wire.RespMeta {
+	meta := ended(p, stderr)
+	if p.status.Exited() && p.status.ExitStatus() == 0 {
+		meta.Message = "it ended without asking the runtime API for an event: " + meta.Message
+	}
+	return meta
+}
+
 func crashed(p *process) bool {
 	return p.status.Exited() && p.status.ExitStatus() == goCrash || p.status.Signaled() && p.status.Signal() == syscall.SIGABRT
 }

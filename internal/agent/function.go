@@ -89,7 +89,17 @@ func (f *function) await(ctx context.Context, r *run, session *session) (meta wi
 			r.settle()
 			return meta, false
 		case <-r.done:
-			if f.viaAPI || !r.status.Exited() || r.status.ExitStatus() != 0 {
+			select {
+			case meta := <-session.failed: // which it did before
+				r.settle()
+				return meta, false
+			default:
+			}
+			if f.viaAPI {
+				r.settle()
+				return endedUnasked(r.process, &r.stderr), false
+			}
+			if !r.status.Exited() || r.status.ExitStatus() != 0 {
 				meta, _ := r.outcome()
 				return meta, false
 			}

@@ -13,6 +13,7 @@ report)
 	exit 1
 	;;
 status) exit 5 ;;
+nothing) exit 0 ;;
 esac
 
 while :; do
