@@ -91,23 +91,38 @@ func (s InvocationStatus) CanBecome(next InvocationStatus) bool {
 // Ended reports whether the status is final.
 func (s InvocationStatus) Ended() bool { return s != InvocationPending && s != InvocationRunning }
 
-// The error types the platform itself gives to a call that user code did not end well.
+// The error types that the platform and its runtimes give to a call that user code did not end well.
 const (
-	ErrorTypeTimeout     = "Timeout"
-	ErrorTypeOutOfMemory = "OutOfMemory"
-	ErrorTypeExited      = "Runtime.ExitError"
-	ErrorTypeMarshal     = "Runtime.MarshalError"
-	ErrorTypeTooLarge    = "Function.ResponseSizeTooLarge"
-	ErrorTypeNoHandler   = "Runtime.HandlerNotFound"
-	ErrorTypeImport      = "Runtime.ImportModuleError"
-	ErrorTypeSyntax      = "Runtime.UserCodeSyntaxError"
-	ErrorTypeInitTimeout = "Runtime.InitTimeout"
-	ErrorTypeProtocol    = "Runtime.ProtocolError"
-	ErrorTypePlatform    = "Platform.Error" // the platform failed, not user code
+	ErrorTypeTimeout      = "Timeout"
+	ErrorTypeOutOfMemory  = "OutOfMemory"
+	ErrorTypeExited       = "Runtime.ExitError"
+	ErrorTypeMarshal      = "Runtime.MarshalError"
+	ErrorTypeUnmarshal    = "Runtime.UnmarshalError"
+	ErrorTypeTooLarge     = "Function.ResponseSizeTooLarge"
+	ErrorTypeTruncated    = "Runtime.TruncatedResponse"
+	ErrorTypeNoHandler    = "Runtime.HandlerNotFound"
+	ErrorTypeImport       = "Runtime.ImportModuleError"
+	ErrorTypeSyntax       = "Runtime.UserCodeSyntaxError"
+	ErrorTypeEntrypoint   = "Runtime.InvalidEntrypoint"
+	ErrorTypeInit         = "Runtime.InitError"
+	ErrorTypeInitTimeout  = "Runtime.InitTimeout"
+	ErrorTypeProtocol     = "Runtime.ProtocolError"
+	ErrorTypeNeverSettled = "Runtime.NeverSettled"
+	ErrorTypeRejection    = "Runtime.UnhandledPromiseRejection"
+	ErrorTypeUnknown      = "Runtime.Unknown" // a runtime reported a failure and did not say of what type
+	ErrorTypeWasmModule   = "Wasm.InvalidModule"
+	ErrorTypeWasmTrap     = "Wasm.Trap"
+	ErrorTypeWasmAbort    = "Wasm.Abort"
+	ErrorTypeWasmPointer  = "Wasm.InvalidPointer"
+	ErrorTypeWasmMemory   = "Wasm.OutOfMemory" // the module was refused more, and said so
+	ErrorTypeWasmElse     = "Wasm.Error"
+	ErrorTypePlatform     = "Platform.Error" // the platform failed, not user code
 )
 
-// ErrorTypes lists the platform's own error types; every other is an exception's name.
+// ErrorTypes lists them; every other is an exception's name, or one that a bootstrap has made up.
 func ErrorTypes() []string {
-	return []string{ErrorTypeTimeout, ErrorTypeOutOfMemory, ErrorTypeExited, ErrorTypeMarshal, ErrorTypeTooLarge,
-		ErrorTypeNoHandler, ErrorTypeImport, ErrorTypeSyntax, ErrorTypeInitTimeout, ErrorTypeProtocol, ErrorTypePlatform}
+	return []string{ErrorTypeTimeout, ErrorTypeOutOfMemory, ErrorTypeExited, ErrorTypeMarshal, ErrorTypeUnmarshal, ErrorTypeTooLarge,
+		ErrorTypeTruncated, ErrorTypeNoHandler, ErrorTypeImport, ErrorTypeSyntax, ErrorTypeEntrypoint, ErrorTypeInit, ErrorTypeInitTimeout,
+		ErrorTypeProtocol, ErrorTypeNeverSettled, ErrorTypeRejection, ErrorTypeUnknown, ErrorTypeWasmModule, ErrorTypeWasmTrap,
+		ErrorTypeWasmAbort, ErrorTypeWasmPointer, ErrorTypeWasmMemory, ErrorTypeWasmElse, ErrorTypePlatform}
 }

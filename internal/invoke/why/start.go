@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nimbus"
+	"nimbus/internal/runtime"
 )
 
 // forked is what claiming takes at least when no blank was waiting.
@@ -44,9 +45,9 @@ func (c *subject) coldBecause() string {
 
 // ownProcess reports whether the environment has settings that act when a process starts.
 func (c *subject) ownProcess() bool {
-	for name := range c.settings.Env {
-		if strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "PYTHON") || name == "NODE_OPTIONS" {
-			return true
+	for _, language := range []runtime.Language{runtime.Python, runtime.Node} {
+		if strings.HasPrefix(c.settings.Runtime, string(language)) {
+			return len(runtime.Runtime{Language: language}.StartSettings(c.settings.Env)) > 0
 		}
 	}
 	return false
@@ -67,7 +68,7 @@ func (c *subject) limits() []Limit {
 	switch c.inv.ErrorType {
 	case nimbus.ErrorTypeTimeout:
 		add(LimitTimeout, "it ran %s, and was stopped", show(c.took(StepRun)))
-	case nimbus.ErrorTypeOutOfMemory:
+	case nimbus.ErrorTypeOutOfMemory, nimbus.ErrorTypeWasmMemory:
 		add(LimitMemory, "over its memory%s", megabytes(c.settings.Memory))
 	case nimbus.ErrorTypeTooLarge:
 		add(LimitResponse, "%s", c.inv.Error)

@@ -72,6 +72,14 @@ func TestExplain(t *testing.T) {
 		"a process of its own": {inv: cold(nimbus.Phases{Init: 200 * ms}, 10*ms),
 			settings: func(s *nimbus.Settings) { s.Env = map[string]string{"PYTHONHASHSEED": "0"} },
 			start:    "its environment needs a process of its own", suggestion: "import took 200 ms"},
+		"a process of its own, of Node": {inv: cold(nimbus.Phases{Init: 200 * ms}, 10*ms),
+			settings: func(s *nimbus.Settings) {
+				s.Runtime, s.Env = "nodejs20", map[string]string{"NODE_EXTRA_CA_CERTS": "/var/function/ca.pem"}
+			},
+			start: "its environment needs a process of its own", suggestion: "import took 200 ms"},
+		"an environment for any process": {inv: cold(nimbus.Phases{Init: 200 * ms}, 10*ms),
+			settings: func(s *nimbus.Settings) { s.Env = map[string]string{"PYTHONUNBUFFERED": "1"} },
+			start:    "one that was started ahead was claimed", suggestion: "import took 200 ms"},
 		"large code": {inv: cold(nimbus.Phases{Attach: 900 * ms, Init: 5 * ms}, 10*ms), start: "cold", suggestion: "a smaller package"},
 		"max_concurrency": {inv: with(warm(2300*ms, 100*ms), func(i *nimbus.Invocation) { i.Phases.Admit = 2100 * ms }),
 			start: "warm: it waited for an instance that was busy, or frozen", limits: []why.LimitName{why.LimitConcurrency},
@@ -79,6 +87,8 @@ func TestExplain(t *testing.T) {
 		"all busy": {inv: with(warm(2300*ms, 100*ms), func(i *nimbus.Invocation) { i.Phases.Hold = 2100 * ms }),
 			start: "busy", limits: []why.LimitName{why.LimitInstances}, suggestion: "waited 2.1 s for an instance: raise max_total"},
 		"over its memory": {inv: failed(warm(100*ms, 90*ms), nimbus.ErrorTypeOutOfMemory), start: "warm", limits: []why.LimitName{why.LimitMemory},
+			suggestion: "over its memory of 128 MB: nimbus function update hello --memory-mb 256"},
+		"a module over its memory": {inv: failed(warm(100*ms, 90*ms), nimbus.ErrorTypeWasmMemory), start: "warm", limits: []why.LimitName{why.LimitMemory},
 			suggestion: "over its memory of 128 MB: nimbus function update hello --memory-mb 256"},
 		"over the most memory": {inv: failed(warm(100*ms, 90*ms), nimbus.ErrorTypeOutOfMemory),
 			settings: func(s *nimbus.Settings) { s.Memory = nimbus.DefaultLimits().MemoryMax },
