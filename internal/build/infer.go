@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"nimbus"
@@ -78,10 +79,14 @@ func InferHandler(tree fs.FS, language runtime.Language) (string, error) {
 }
 
 // InferLanguage finds the language of a tree whose user named the handler only: the one that finds the handler in
-// it. The error, where none does, is Python's, or of the language whose form the handler has.
+// it. The error, where none does, is of the first language whose form the handler has.
 func InferLanguage(tree fs.FS, handler string) (runtime.Language, error) {
 	var first error
-	for _, language := range []runtime.Language{runtime.Python, runtime.Node, runtime.Go, runtime.Wasm, runtime.Custom} {
+	languages := []runtime.Language{runtime.Python, runtime.Node, runtime.Go, runtime.Wasm, runtime.Custom}
+	if strings.HasSuffix(handler, wasmSuffix) { // it has Python's form too
+		languages = slices.Insert(languages, 0, runtime.Wasm)
+	}
+	for _, language := range languages {
 		if !ValidHandler(language, handler) {
 			continue
 		}

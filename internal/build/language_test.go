@@ -88,7 +88,7 @@ func TestInferLanguages(t *testing.T) {
 			if handler, err := InferHandler(c.tree, c.language); err != nil || handler != c.handler {
 				t.Errorf("InferHandler = %q, %v", handler, err)
 			}
-			if language, err := InferLanguage(c.tree, c.handler); err != nil || language != c.language && c.language != runtime.Custom && c.handler != "main.wasm" {
+			if language, err := InferLanguage(c.tree, c.handler); err != nil || language != c.language && c.language != runtime.Custom {
 				t.Errorf("InferLanguage = %s, %v", language, err)
 			}
 			if !ValidHandler(c.language, c.handler) || !ValidHandler("", c.handler) {
@@ -126,6 +126,8 @@ func TestInferAsksForMore(t *testing.T) {
 	wantField(t, err, "handler", "nothing to run")
 	_, err = InferLanguage(files("app.py", defines("handle")), "main.handle")
 	wantField(t, err, "handler", "main.py")
+	_, err = InferLanguage(files("handler.wasm", wasm), "other.wasm")
+	wantField(t, err, "handler", `"other.wasm" is no file of the package`)
 }
 
 func wantField(t *testing.T, err error, field, want string) {
