@@ -94,7 +94,7 @@ func testInvocation() *nimbus.Invocation {
 		Duration: 3250 * time.Microsecond, Billed: 4 * time.Millisecond,
 		Memory: nimbus.MemoryUse{Peak: 20*nimbus.MiB + nimbus.MiB/4, Instance: true}, CPU: 1500 * time.Microsecond,
 		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
-		Phases: nimbus.Phases{Hold: time.Millisecond, Claim: 300 * time.Microsecond, Attach: 200 * time.Microsecond, Init: 700 * time.Microsecond},
+		Phases:  nimbus.Phases{Hold: time.Millisecond, Claim: 300 * time.Microsecond, Attach: 200 * time.Microsecond, Init: 700 * time.Microsecond},
 	}
 }
 
