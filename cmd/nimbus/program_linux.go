@@ -69,6 +69,8 @@ func newProgram(ctx context.Context, settings *liveSettings, data *dataDirectory
 	if p.programs, err = embedded.Unpack(data.programDir()); err != nil {
 		// What needs them is not among the runtimes then, and doctor says why.
 		log.Warn("only interpreted functions can run", "error", err)
+	} else if err := p.programs.RemoveOthers(data.programDir()); err != nil {
+		log.Warn("programs of another version stay on the disk", "error", err)
 	}
 	if p.runtimes, err = runtime.Discover(ctx, runtime.Config{Programs: p.programs, Version: buildVersion()}); err != nil {
 		return nil, fmt.Errorf("look for runtimes: %w", err)

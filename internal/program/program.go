@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 )
 
 // Set is where the programs are on this machine: absolute paths of static executables.
@@ -39,6 +40,24 @@ func unpack(from fs.ReadFileFS, dir string) (Set, error) {
 		}
 	}
 	return s, nil
+}
+
+// RemoveOthers removes the programs of other versions, which Unpack has left below dir.
+func (s Set) RemoveOthers(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("remove old programs: %w", err)
+	}
+	mine := []string{filepath.Base(filepath.Dir(s.Agent)), filepath.Base(filepath.Dir(s.Wasm))}
+	for _, e := range entries {
+		if slices.Contains(mine, e.Name()) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove old programs: %w", err)
+		}
+	}
+	return nil
 }
 
 // write puts the file in place whole or not at all.

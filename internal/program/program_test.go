@@ -3,6 +3,8 @@ package program
 import (
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -31,6 +33,34 @@ func TestUnpack(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*", ".*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestRemoveOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bundle := func(text string) fstest.MapFS {
+		all := fstest.MapFS{}
+		for _, name := range []string{"nimbus-agent", "nimbus-wasm"} {
+			all["bin/linux-"+runtime.GOARCH+"/"+name] = &fstest.MapFile{Data: []byte(name + text)}
+		}
+		return all
+	}
+	if _, err := unpack(bundle("old"), dir); err != nil {
+		t.Fatal(err)
+	}
+	now, err := unpack(bundle("new"), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := now.RemoveOthers(dir); err != nil {
+		t.Error(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	want := []string{now.Agent, now.Wasm}
+	slices.Sort(want)
+	if err != nil || !slices.Equal(left, want) {
+		t.Errorf("left are %v, want %v: %v", left, want, err)
 	}
 }
 
