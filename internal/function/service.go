@@ -67,7 +67,7 @@ func (s *Service) Create(ctx context.Context, p nimbus.Principal, namespace, nam
 		v.Add("name", nimbus.NameRule)
 	}
 	if !in.hasCode() {
-		v.Add("code", "is required: text, or a zip")
+		v.Add("code", "is required: text, a zip, or a program as binary")
 	}
 	if in.Status != nil {
 		v.Add("status", "can't be set on creation: a new function is active")
