@@ -66,8 +66,13 @@ func TestProcStatThatCannotBeRead(t *testing.T) {
 func FuzzParseProcessorTime(f *testing.F) {
 	f.Add([]byte("cpu  619175 200073 347580 1327589 7200 0 6576 859 0 0\n"))
 	f.Add([]byte("cpu -1 18446744073709551615 0 0 0 0 0 0"))
-	f.Fuzz(func(_ *testing.T, text []byte) {
-		a, _ := parseProcessorTime(text)
-		loadBetween(processorTime{}, a)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		spent, ok := parseProcessorTime(text)
+		if !ok && spent != (processorTime{}) {
+			t.Errorf("%q is none, and yet %+v", text, spent)
+		}
+		if loadBetween(spent, spent) != scheduler.Spare {
+			t.Errorf("no time at all has kept the machine busy: %+v", spent)
+		}
 	})
 }

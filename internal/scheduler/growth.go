@@ -40,9 +40,9 @@ const (
 )
 
 // Grow says how many instances to start now. A call that gets a busy instance sooner than a new one would be
-// up does not need one, unless that has been going on for long; and where calls take turns at the processors already, one more instance would only
-// lengthen the turns. When calls wait and no start is due, recheck is when to ask again if nothing has
-// happened till then: the busy ones may take longer than they used to.
+// up does not need one, unless that has been going on for long; and where calls take turns at the processors
+// already, one more instance would only lengthen the turns. When calls wait and no start is due, recheck is when
+// to ask again if nothing has happened till then: the busy ones may take longer than they used to.
 func Grow(d Demand) (starts int, recheck time.Duration) {
 	lacking := min(d.Waiting-d.Coming, d.Starts)
 	if lacking <= 0 {

@@ -222,24 +222,12 @@ func mustJSON(t testing.TB, v any) string {
 	return string(b)
 }
 
-func bootstrapSource() string { return string(node.Bootstrap()) }
-
 // run returns what a command prints.
 func run(t testing.TB, command ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(testContext(t), command[0], command[1:]...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %v: %s", command, err, out)
-	}
-	return string(out)
-}
-
-// runFailing returns what a command prints that must fail.
-func runFailing(t testing.TB, command ...string) string {
-	t.Helper()
-	out, err := exec.CommandContext(testContext(t), command[0], command[1:]...).CombinedOutput()
-	if err == nil {
-		t.Fatalf("%v succeeded: %s", command, out)
 	}
 	return string(out)
 }
