@@ -155,12 +155,16 @@ func (c *Conn) stray(f Frame) error {
 		late = f.Invocation <= c.pings && f.Invocation > 0
 	}
 	if !late {
-		return c.fatal(protocolError("type %d with number %d, which was not asked for", f.Type, f.Invocation))
+		return c.fatal(unasked(f))
 	}
 	if c.late++; c.late > maxLate {
 		return c.fatal(protocolError("more than %d late frames during one call", maxLate))
 	}
 	return nil
+}
+
+func unasked(f Frame) error {
+	return protocolError("type %d with number %d, which was not asked for", f.Type, f.Invocation)
 }
 
 func (c *Conn) sendJSON(ctx context.Context, t Type, invocation uint64, msg any) error {
@@ -222,9 +226,15 @@ func (c *Conn) fatal(err error) error {
 
 // failed says what a transport's error means.
 func (c *Conn) failed(ctx context.Context, doing string, err error) error {
-	switch {
-	case errors.Is(err, ErrProtocol):
+	if errors.Is(err, ErrProtocol) {
 		return c.fatal(err)
+	}
+	return transportError(ctx, doing, err)
+}
+
+// transportError says what a transport's error means.
+func transportError(ctx context.Context, doing string, err error) error {
+	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe),

@@ -40,23 +40,32 @@ func (c *Conn) Exec(ctx context.Context, meta *ExecMeta, event []byte, chunk fun
 }
 
 func (c *Conn) sendExec(ctx context.Context, meta *ExecMeta, event []byte) error {
-	const metaStart = headerSize + metaLengthSize
-	// The header is written last, when the meta's length is known.
-	out := append(c.out[:0], make([]byte, metaStart)...)
-	out = appendExecMeta(out, meta)
-	metaSize := len(out) - metaStart
-	payload := metaLengthSize + metaSize + len(event)
-	if payload > maxPayload || metaSize > MaxMeta {
-		return fmt.Errorf("send exec: an event of %d bytes and meta of %d do not fit a frame", len(event), metaSize)
+	out, err := appendExec(c.out[:0], c.issued+1, meta, len(event))
+	if err != nil {
+		return err
 	}
 	c.issued++
-	AppendMeta(appendHeader(out[:0], Exec, c.issued, payload), out[metaStart:], nil)
 	if len(event) <= copyBelow {
 		c.out = append(out, event...)
 		return c.flush(ctx, nil)
 	}
 	c.out = out
 	return c.flush(ctx, event)
+}
+
+// appendExec puts together an Exec up to its event, of which the size is given.
+func appendExec(dst []byte, number uint64, meta *ExecMeta, event int) ([]byte, error) {
+	const metaStart = headerSize + metaLengthSize
+	// The header is written last, when the meta's length is known.
+	out := append(dst, make([]byte, metaStart)...)
+	out = appendExecMeta(out, meta)
+	metaSize := len(out) - metaStart
+	payload := metaLengthSize + metaSize + event
+	if payload > maxPayload || metaSize > MaxMeta {
+		return dst, fmt.Errorf("send exec: an event of %d bytes and meta of %d do not fit a frame", event, metaSize)
+	}
+	AppendMeta(appendHeader(out[:0], Exec, number, payload), out[metaStart:], nil)
+	return out, nil
 }
 
 // stream is the state of one Exec.
@@ -103,7 +112,12 @@ func (s *stream) take(ctx context.Context, f Frame) error {
 	grant := s.consumed
 	s.consumed = 0
 	s.credit += grant
-	return s.tell(ctx, Window, append(strconv.AppendInt([]byte(`{"bytes":`), grant, 10), '}'))
+	return s.tell(ctx, Window, windowPayload(grant))
+}
+
+// windowPayload is a WindowMsg.
+func windowPayload(grant int64) []byte {
+	return append(strconv.AppendInt([]byte(`{"bytes":`), grant, 10), '}')
 }
 
 // tell sends a frame that needs no answer. That the runtime no longer listens is not an error here: its
@@ -119,16 +133,8 @@ func (s *stream) tell(ctx context.Context, t Type, payload []byte) error {
 func (s *stream) finish(f Frame) (RespMeta, []byte, error) {
 	c := s.conn
 	meta, raw, err := decodeResp(f.Payload)
-	switch {
-	case err != nil:
-	case meta.Streamed && !s.wanted:
-		err = protocolError("a streamed result that was not asked for")
-	case meta.OK && !meta.Streamed && len(raw) == 0:
-		err = protocolError("success without a result")
-	case (!meta.OK || meta.Streamed) && len(raw) > 0:
-		err = protocolError("result bytes where none belong")
-	case c.maxResponse > 0 && int64(len(raw)) > c.maxResponse:
-		err = protocolError("a result of %d bytes, over its bound of %d", len(raw), c.maxResponse)
+	if err == nil {
+		err = checkResult(&meta, len(raw), s.wanted, c.maxResponse)
 	}
 	if err != nil {
 		return RespMeta{}, nil, c.fatal(err)
@@ -143,6 +149,22 @@ func (s *stream) finish(f Frame) (RespMeta, []byte, error) {
 		raw = bytes.Clone(raw)
 	}
 	return meta, raw, nil
+}
+
+// checkResult refuses an answer that makes no sense. wanted says that its items were asked for; bound is that of
+// its result in bytes, 0 = none.
+func checkResult(meta *RespMeta, result int, wanted bool, bound int64) error {
+	switch {
+	case meta.Streamed && !wanted:
+		return protocolError("a streamed result that was not asked for")
+	case meta.OK && !meta.Streamed && result == 0:
+		return protocolError("success without a result")
+	case (!meta.OK || meta.Streamed) && result > 0:
+		return protocolError("result bytes where none belong")
+	case bound > 0 && int64(result) > bound:
+		return protocolError("a result of %d bytes, over its bound of %d", result, bound)
+	}
+	return nil
 }
 
 func (s *stream) readError(ctx context.Context, err error) error {

@@ -159,6 +159,29 @@ func decodeChunk(payload []byte) (kind string, raw []byte, err error) {
 	return "", nil, protocolError("a chunk of unknown kind %.40q", m.Kind)
 }
 
+// decodeLog reads a Log's payload.
+func decodeLog(payload []byte) (stream string, raw []byte, err error) {
+	meta, raw, err := SplitMeta(payload)
+	if err != nil {
+		return "", nil, err
+	}
+	switch string(meta) {
+	case `{"stream":"stdout"}`:
+		return StreamStdout, raw, nil
+	case `{"stream":"stderr"}`:
+		return StreamStderr, raw, nil
+	}
+	var m LogMeta
+	if err := decodeJSON(meta, &m); err != nil {
+		return "", nil, err
+	}
+	switch m.Stream {
+	case StreamStdout, StreamStderr:
+		return m.Stream, raw, nil
+	}
+	return "", nil, protocolError("a log of unknown stream %.40q", m.Stream)
+}
+
 func decodeJSON(b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
 		return protocolError("not the JSON expected: %v", err)

@@ -3,7 +3,7 @@
 //
 //	u32 length | u8 type | u64 invocation | payload
 //
-// length counts what follows it and is at most MaxFrame. Exec, Resp and Chunk carry
+// length counts what follows it and is at most MaxFrame. Exec, Resp, Chunk and Log carry
 // u32 meta length | meta JSON | raw bytes; every other payload is JSON. Invocation numbers only grow: a
 // late frame of a finished invocation is dropped, a number never issued is a protocol error and the
 // instance must be killed. Init is answered by a Resp with invocation 0.
@@ -30,7 +30,7 @@ const (
 	Resp   Type = 3  // runtime → platform: the outcome
 	Ping   Type = 4  // platform → runtime
 	Pong   Type = 5  // runtime → platform
-	Log    Type = 6  // runtime → platform: where stdout is no pipe
+	Log    Type = 6  // runtime → platform: what a call prints, where several run at once
 	Chunk  Type = 7  // runtime → platform: one item of a streamed result
 	Cancel Type = 8  // platform → runtime: stop streaming
 	Stop   Type = 9  // platform → runtime: end
@@ -90,6 +90,17 @@ type RespMeta struct {
 type ChunkMeta struct {
 	Kind string `json:"kind"`
 }
+
+// LogMeta goes with what a call prints, as it comes.
+type LogMeta struct {
+	Stream string `json:"stream"` // StreamStdout or StreamStderr
+}
+
+// The streams of a Log.
+const (
+	StreamStdout = "stdout"
+	StreamStderr = "stderr"
+)
 
 // WindowMsg grants credit.
 type WindowMsg struct {
