@@ -50,6 +50,7 @@ export const handle = (event) => cases[event.f](event);
 			p.answers(map[uint64]string{7: `"type":"RangeError","message":"whose?"`})
 			p.exec(8, `{"f":"free","name":"b","value":"second"}`)
 			p.answers(map[uint64]string{2: `{"ok":true,"ending":true}"second"`, 8: `{"ok":true,"ending":true}["a","b"]`})
+			p.send(wire.Stop, 0, "") // no call is on its way
 			_ = i.cmd.Wait()
 			if code := i.cmd.ProcessState.ExitCode(); code != 1 {
 				t.Errorf("exit status %d after an error that nothing caught", code)

@@ -114,14 +114,17 @@ class Channel {
     writeAll(this.output, this.out, 0, HEADER + n);
   }
 
-  // Sends a Resp or a Chunk: raw is text or bytes.
+  // Sends a Resp, a Chunk or a Log: raw is text or bytes.
   sendMeta(type, number, meta, raw) {
     const b = this.out;
     const start = HEADER + 4;
     const isText = typeof raw === 'string';
-    if (!isText || start + (meta.length + raw.length) * 3 > BUFFER) return this.sendLarge(type, number, meta, raw);
+    const most = isText ? raw.length * 3 : raw.byteLength;
+    if (start + meta.length * 3 + most > BUFFER) return this.sendLarge(type, number, meta, raw);
     const m = utf8Write(b, meta, start, BUFFER - start);
-    const n = raw === '' ? 0 : utf8Write(b, raw, start + m, BUFFER - start - m);
+    let n = most;
+    if (!isText) copyInto(b, raw, start + m);
+    else if (raw !== '') n = utf8Write(b, raw, start + m, BUFFER - start - m);
     this.metaLength(m);
     this.head(type, number, 13 + m + n);
     writeAll(this.output, b, 0, start + m + n);

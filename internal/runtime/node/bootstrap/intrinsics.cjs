@@ -23,12 +23,13 @@ const { pathToFileURL } = require('node:url');
 const { types: { isNativeError, isModuleNamespaceObject }, inspect } = require('node:util');
 
 const VERSION = 1;
-const [HELLO, INIT, EXEC, RESP, PING, PONG, , CHUNK, CANCEL, STOP, WINDOW] = Array(11).keys();
+const [HELLO, INIT, EXEC, RESP, PING, PONG, LOG, CHUNK, CANCEL, STOP, WINDOW] = Array(11).keys();
 
 const HEADER = 13;
 const MAX_FRAME = (16 << 20) + 9;
 const INITIAL_WINDOW = 1 << 20;
 const BUFFER = 16 << 10; // frames up to this size take one read and one write
+const LOG_PIECE = 256 << 10; // bytes of the log in a frame
 const MAX_MESSAGE = 16 << 10; // characters of an error's message
 const MAX_STACK = 100; // lines of a stack, half from either end
 const MAX_STACK_LINE = 512; // characters
@@ -42,6 +43,8 @@ const OK = '{"ok":true}';
 const OK_ENDING = '{"ok":true,"ending":true}';
 const STREAMED = '{"ok":true,"streamed":true}';
 const STREAMED_ENDING = '{"ok":true,"streamed":true,"ending":true}';
+
+const LOG_OF = { 1: '{"stream":"stdout"}', 2: '{"stream":"stderr"}' };
 
 const BASE_ENV = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' };
 

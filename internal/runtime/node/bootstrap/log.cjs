@@ -9,14 +9,14 @@ function writeLog(fd, text) {
   }
 }
 
-// A stream over a descriptor of the log. What is written to it has been written when write returns: Node's
+// A stream over a descriptor of the log. What is written to it has been printed when write returns: Node's
 // own streams keep what a full pipe does not take, and an answer would overtake it.
-function logStream(fd) {
+function logStream(fd, print) {
   const stream = new Writable({
     decodeStrings: true,
     write(bytes, _, done) {
       try {
-        writeAll(fd, bytes, 0, bytes.byteLength);
+        print(fd, bytes);
         done();
       } catch (e) {
         done(e);
@@ -31,9 +31,9 @@ function logStream(fd) {
   return stream;
 }
 
-function replaceStreams() {
+function replaceStreams(print) {
   for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
-    const value = logStream(fd);
+    const value = logStream(fd, print);
     Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => value, set: undefined });
   }
 }

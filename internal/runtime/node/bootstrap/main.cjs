@@ -44,9 +44,12 @@ function rehearseWith(code, file) {
 }
 
 async function main(fd) {
-  replaceStreams();
-  await rehearse();
   let runtime;
+  replaceStreams((fd, bytes) => {
+    if (runtime?.shared) runtime.print(fd, bytes);
+    else writeAll(fd, bytes, 0, bytes.byteLength);
+  });
+  await rehearse();
   const channel = new Connection(fd, () => runtime.drain());
   runtime = new Runtime(channel, () => reallyExit(0));
   process.on('beforeExit', () => runtime.idle());

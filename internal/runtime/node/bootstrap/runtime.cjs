@@ -111,7 +111,7 @@ class Runtime {
         break;
       }
       case STOP:
-        exit(0);
+        exit(this.ending ? 1 : 0);
         break;
       case HELLO:
         if (parse(channel.text(start, end)).version !== VERSION) reallyExit(1);
@@ -212,7 +212,7 @@ class Runtime {
     const finish = (result) => this.finish(call, result).catch((e) => this.fail(call, e));
     const callback = (error, result) => {
       if (error !== undefined && error !== null) this.fail(call, error);
-      else if (call.context.callbackWaitsForEmptyEventLoop) call.held ??= () => finish(result);
+      else if (call.context.callbackWaitsForEmptyEventLoop && !this.shared) call.held ??= () => finish(result);
       else finish(result);
     };
     const returned = apply(handler, owner, [event, call.context, callback]);
@@ -281,7 +281,8 @@ class Runtime {
     if (this.ending) meta = meta === OK ? OK_ENDING : meta === STREAMED ? STREAMED_ENDING : meta;
     this.channel.sendMeta(RESP, call.number, meta, call.raw);
     if (--this.running > 0) return;
-    if (this.ending) exit(1);
+    // Where several calls run at once, one more may be on its way: the platform says when there is none.
+    if (this.ending && !this.shared) exit(1);
     this.left();
     this.proceed();
   }
@@ -329,9 +330,9 @@ class Runtime {
       return;
     }
     if (this.owesInit) return this.initialised(failure(report, true));
-    // What an earlier call left behind: the calls of today get their answers.
+    // What an earlier call left behind, or is no call's: the calls of today get their answers.
     const text = report.stack.length > 0 ? join(report.stack, '\n') : `${report.type}: ${report.message}`;
-    writeLog(2, `after the answer of an earlier call: ${text}\n`);
+    writeLog(2, `${call === undefined && this.shared ? 'outside of any call' : 'after the answer of an earlier call'}: ${text}\n`);
     if (this.running === 0) exit(1);
   }
 
@@ -339,13 +340,26 @@ class Runtime {
     return this.calls[ownKeys(this.calls)[0]];
   }
 
-  // User code ends the process.
+  // User code ends the process. Of calls at once, the others are told whose doing it is.
   exits(status) {
     const report = { type: 'Runtime.ExitError', message: `exit status ${status}`, stack: [] };
     if (this.owesInit) this.channel.sendMeta(RESP, 0, failure(report, true), '');
+    const own = this.shared ? this.scopes.getStore() : undefined;
     const numbers = ownKeys(this.calls);
     for (let i = 0; i < numbers.length; i++) {
-      this.channel.sendMeta(RESP, this.calls[numbers[i]].number, failure(report, true), '');
+      const call = this.calls[numbers[i]];
+      const message = this.shared && call !== own ? `${report.message}: the instance was shared, and another call ended it` : report.message;
+      this.channel.sendMeta(RESP, call.number, failure({ ...report, message }, true), '');
+    }
+  }
+
+  // Prints, where several calls run at once: what a call prints goes in frames of its own.
+  print(fd, bytes) {
+    const call = this.scopes.getStore();
+    const size = bytes.byteLength;
+    if (call === undefined || this.calls[call.number] !== call) return writeAll(fd, bytes, 0, size);
+    for (let i = 0; i < size; i += LOG_PIECE) {
+      this.channel.sendMeta(LOG, call.number, LOG_OF[fd], subarray(bytes, i, min(i + LOG_PIECE, size)));
     }
   }
 }
