@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"nimbus/internal/runtime"
 	"nimbus/internal/testenv"
 )
 
@@ -96,10 +97,11 @@ func TestSoakChurn(t *testing.T) {
 func settled(t *testing.T, s *server, data string) footprint {
 	t.Helper()
 	http.DefaultClient.CloseIdleConnections()
+	blanks := defaultStock(runtime.Runtime{Language: runtime.Python}).TargetWarm
 	testenv.Eventually(t, churnSettle, func() bool {
 		pause(t.Context(), time.Second)
 		f := measure(t, s, data)
-		return f.instances == defaultTargetWarm && f.processes < 4*defaultTargetWarm
+		return f.instances == blanks && f.processes < 4*blanks
 	})
 	return measure(t, s, data)
 }
