@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Command hello-wasm greets. Compiled to WebAssembly, it exports alloc, which is told of the event's size and says
 // where it goes, and handle, which answers it; both are JSON.
 package main
