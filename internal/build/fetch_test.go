@@ -126,6 +126,31 @@ func TestFetchModules(t *testing.T) {
 	}
 }
 
+// What the go command does not count as imported is not what a program that imports the same is given.
+func TestFetchedForAnother(t *testing.T) {
+	t.Parallel()
+	const idle = "package main\n\nfunc main() {}\n"
+	for name, odd := range map[string][]member{
+		"another module": {{name: "inner/go.mod", body: "module inner\n"}, {name: "inner/inner.go", body: usesLib}},
+		"left out":       {{name: "gen.go", body: "//go:build ignore\n\n" + usesLib}},
+		"hidden":         {{name: "_main.go", body: usesLib}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t)
+			w := newWorkshop(t, CompilerConfig{GoProxy: p.URL})
+			first := append(usingLib(libSum(t)), odd...)
+			first[0].body = idle
+			if _, err := w.compile(t, runtime.Go, "main", first...); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.compile(t, runtime.Go, "main", usingLib(libSum(t))...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestFetchWithoutSums(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t)

@@ -80,7 +80,7 @@ func (j *job) fetchKey(f fetch) (string, error) {
 	if err != nil && !isAbsent(err) {
 		return "", err
 	}
-	parts = append(append(parts, string(sums)), f.imports.paths()...)
+	parts = append(parts, string(sums), hex.EncodeToString(f.imports.heads.Sum(nil)))
 	if f.local {
 		parts = append(parts, j.plan.Source.Hash)
 	}

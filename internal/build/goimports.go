@@ -2,9 +2,11 @@ package build
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"go/parser"
 	"go/token"
+	"hash"
 	"io/fs"
 	"path"
 	"slices"
@@ -16,6 +18,7 @@ import (
 type imports struct {
 	where map[string]string // by import path, file:line:column of one import of it
 	cgo   string            // where the program's own package asks for C
+	heads hash.Hash         // of where each file is, and what it says before its code: which imports count is in both
 }
 
 // scope says which files of a module are looked at.
@@ -29,7 +32,7 @@ const (
 // scanImports reads the imports of every Go file below the program's module that a build may take in. Files that
 // can't be parsed are the compiler's to complain about.
 func scanImports(tree fs.FS, p goProgram, what scope) (imports, error) {
-	seen := imports{where: make(map[string]string)}
+	seen := imports{where: make(map[string]string), heads: sha256.New()}
 	err := fs.WalkDir(tree, p.root, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -38,6 +41,9 @@ func scanImports(tree fs.FS, p goProgram, what scope) (imports, error) {
 		switch {
 		case e.IsDir() && name != p.root && (base == "vendor" && what == own || base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")):
 			return fs.SkipDir
+		case base == "go.mod":
+			seen.note(name, nil) // what is below is another module's
+			return nil
 		case e.IsDir() || path.Ext(base) != ".go" || strings.HasSuffix(base, "_test.go"):
 			return nil
 		}
@@ -61,8 +67,10 @@ func (i *imports) add(name string, src []byte, main bool) {
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, name, src, parser.ImportsOnly)
 	if err != nil {
+		i.note(name, src)
 		return
 	}
+	i.note(name, src[:set.Position(f.End()).Offset])
 	for _, spec := range f.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
@@ -76,6 +84,11 @@ func (i *imports) add(name string, src []byte, main bool) {
 			i.where[imported] = at
 		}
 	}
+}
+
+// note adds a file to the heads.
+func (i *imports) note(name string, head []byte) {
+	fmt.Fprintf(i.heads, "%q %q\n", name, head) // a hash takes everything
 }
 
 // mentionsCgo reports whether a file is built only with cgo, or only without, by its own words.
