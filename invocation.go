@@ -42,7 +42,7 @@ type MemoryUse struct {
 // Phases is where the time of a call went. Only a cold start has Claim, Attach and Init. Run is the
 // Invocation's Duration.
 type Phases struct {
-	Route  time.Duration // finding the version, when it was not in the route cache
+	Route  time.Duration // finding the version, when it was not in the route cache, or waiting for the first to be built
 	Admit  time.Duration // waiting for a place among max_concurrency
 	Hold   time.Duration // waiting for an instance, the cold start's own phases not counted
 	Claim  time.Duration // getting a blank instance, started ahead or forked now

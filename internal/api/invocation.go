@@ -52,7 +52,7 @@ type invocationJSON struct {
 }
 
 type phasesJSON struct {
-	RouteMS  millis `json:"route_ms" doc:"Looking its version up, when that was not remembered."`
+	RouteMS  millis `json:"route_ms" doc:"Looking its version up, when that was not remembered, or waiting for the first to be built."`
 	AdmitMS  millis `json:"admit_ms" doc:"Waiting for a place among max_concurrency."`
 	HoldMS   millis `json:"hold_ms" doc:"Waiting for an instance."`
 	ClaimMS  millis `json:"claim_ms" doc:"Getting a blank instance."`

@@ -11,8 +11,9 @@ import (
 const buildRetry = 5 * time.Second
 
 // resolveBuilt is Resolve of a function whose first version is being built: it holds the call until that has
-// ended, within bounds.
+// ended, within bounds. All of that counts as looking the version up.
 func (s *Service) resolveBuilt(ctx context.Context, p nimbus.Principal, namespace, function, qualifier string, id nimbus.ID) (*Target, error) {
+	began := time.Now()
 	defer s.awaiting.Add(-1)
 	if s.awaiting.Add(1) > int64(s.config.BuildQueue) {
 		return nil, s.notBuilt(nimbus.CodeTooManyRequests, "%d calls wait already for functions that are being built", s.config.BuildQueue)
@@ -21,12 +22,12 @@ func (s *Service) resolveBuilt(ctx context.Context, p nimbus.Principal, namespac
 	defer timer.Stop()
 	for {
 		changed := s.routes.watch(id) // first, so that no change is missed
-		found, looked, err := s.find(ctx, p, nimbus.ScopeInvoke, namespace, function)
+		found, _, err := s.find(ctx, p, nimbus.ScopeInvoke, namespace, function)
 		if err != nil {
 			return nil, err
 		}
 		if found.function.Status != nimbus.StatusBuilding {
-			return s.resolve(ctx, found, looked, qualifier)
+			return s.resolve(ctx, found, lookup{began: began, took: time.Since(began)}, qualifier)
 		}
 		select {
 		case <-changed:

@@ -2,7 +2,7 @@ package invoke
 
 import "time"
 
-// lookup is when and for how long the store was asked; zero = it was not.
+// lookup is when and for how long the store was asked, or the first version was waited for; zero = neither.
 type lookup struct {
 	began time.Time
 	took  time.Duration

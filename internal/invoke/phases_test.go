@@ -73,6 +73,30 @@ func TestARecordTellsWhereTheTimeWent(t *testing.T) {
 	})
 }
 
+// What a call waits for the first build of its function is in its record.
+func TestARecordTellsOfTheBuildThatWasWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, &pooltest.Driver{}, invoke.Config{FlushEvery: time.Hour})
+		defer w.stop()
+		f := w.building("f")
+		arrived := time.Now()
+		go func() {
+			time.Sleep(20 * time.Second)
+			f.Status = nimbus.StatusActive
+			w.change(f)
+		}()
+		res, err := w.Invoke(t.Context(), nimbus.LocalPrincipal(), w.resolve(t, "f", ""),
+			&invoke.Request{Trigger: nimbus.TriggerHTTP, Arrived: arrived, Event: []byte("1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.wantTimes(t, res.ID, nimbus.Phases{Route: 20 * time.Second}, 20*time.Second)
+		if _, report, err := w.Why(t.Context(), nimbus.LocalPrincipal(), res.ID); err != nil || !strings.Contains(report.Suggestion, "it was still being built") {
+			t.Errorf("%+v, %v", report, err)
+		}
+	})
+}
+
 // wantTimes checks the phases of a call, and that its explanation is of all its time.
 func (w *world) wantTimes(t *testing.T, id nimbus.ID, want nimbus.Phases, total time.Duration) {
 	t.Helper()

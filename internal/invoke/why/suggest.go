@@ -124,7 +124,7 @@ func (c *subject) ofRest() string {
 	case c.weighs(StepOther) && c.took(StepOther) >= felt:
 		return fmt.Sprintf("%s went by before the call was let in: the caller sent its event slowly, or the machine is busy", show(c.took(StepOther)))
 	case c.weighs(StepRoute):
-		return fmt.Sprintf("looking the function up took %s: the disk of the store is slow", show(c.took(StepRoute)))
+		return fmt.Sprintf("finding its version took %s: it was still being built, or the disk of the store is slow", show(c.took(StepRoute)))
 	}
 	return "nothing stands out: " + show(c.total) + " in all"
 }
