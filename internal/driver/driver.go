@@ -128,12 +128,15 @@ type Instance interface {
 	Exit() Exit
 }
 
-// Invoker runs calls. Not safe for concurrent use: the pool leases an instance to one call at a time.
+// Invoker runs calls, one at a time unless the code was given to the instance with wire.InitMsg.Concurrency: then
+// as many at once, safely. What ends such an instance ends all its calls with the reason; how one call ends is no
+// concern of the others. One that has to be stopped (a call of it timed out) takes no more calls, and is stopped
+// when the last has ended: nobody pays for a neighbour.
 type Invoker interface {
 	// Invoke sends the event and waits for the outcome. ctx carries the deadline; when it ends Invoke
 	// returns its error at once and the instance must be stopped. An error that is an *ExitError says the
 	// runtime ended in the middle; wire.ErrProtocol that it broke the protocol.
-	// After an outcome with Resp.Ending the instance ends by itself, and takes no other call.
+	// After an outcome with Resp.Ending the instance takes no other call, and ends by itself when it runs none.
 	Invoke(ctx context.Context, call *Call) (Outcome, error)
 }
 
@@ -144,12 +147,16 @@ type Call struct {
 	// Chunk receives the items of a streamed result (Meta.Stream), in order; raw is valid during the call
 	// only. Its error cancels the stream.
 	Chunk func(kind string, raw []byte) error
+	// Output receives what the call prints where several run at once, as Spec.Output does elsewhere; nothing
+	// once Invoke has returned. Spec.Output has the rest there: what can't be told to be a call's.
+	Output Output
 }
 
 // Outcome is what user code came to.
 type Outcome struct {
 	Resp   wire.RespMeta
 	Result []byte // JSON; nil when streamed or not OK
+	// What the call used; zero where several run at once, because it can't be told apart.
 	Memory nimbus.MemoryUse
 	CPU    time.Duration
 }

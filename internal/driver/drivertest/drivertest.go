@@ -96,7 +96,7 @@ type suite struct {
 
 func (s *suite) run(t *testing.T) {
 	t.Run("cases", func(t *testing.T) {
-		for _, group := range [][]testCase{lifeCases(), startCases(), endCases(), callCases(), isolationCases(), limitCases()} {
+		for _, group := range [][]testCase{lifeCases(), startCases(), endCases(), callCases(), sharedCases(), isolationCases(), limitCases()} {
 			for _, c := range group {
 				if !s.has(c.calls) {
 					continue

@@ -140,6 +140,23 @@ exports.forbidden = () => ({
   unshare: attempt(() => execFileSync('/usr/bin/unshare', ['-U', 'true'], { stdio: 'pipe' })),
 });
 
+module.exports.instanceConcurrency = 100;
+
+const met = [];
+
+// Waits until as many calls as the event says are there, then does what it says.
+exports.meet = async ({ calls, name, then }) => {
+  console.log('%s arrives', name);
+  await new Promise((go) => met.push(go) === calls && met.splice(0).forEach((go) => go()));
+  if (then === 'exit') process.exit(7);
+  if (then === 'abort') process.abort();
+  if (then === 'throw') setTimeout(() => { throw new RangeError('not today'); }, 1);
+  if (then === 'stay' || then === 'throw') await new Promise(() => {});
+  if (then === 'linger') await new Promise((go) => setTimeout(go, 50));
+  console.error('%s leaves', name);
+  return name;
+};
+
 let ticks = 0;
 
 // Counts in another thread; the event says whether to start or to read.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,7 @@ type instance struct {
 	meter  *cgroup.Meter
 	socket *net.UnixConn
 	conn   *wire.Conn
+	mux    atomic.Pointer[wire.Mux] // in conn's place once the instance takes several calls at once
 	output *output
 
 	born      chan struct{} // closed by forked
@@ -118,15 +120,14 @@ func (i *instance) release() {
 	// A call may still be reading what the instance answered before it ended.
 	finished := make(chan struct{})
 	i.driver.cleanups.Go(func() {
-		i.busy.Lock()
-		defer i.busy.Unlock()
+		i.awaitCalls()
 		close(finished)
 	})
 	select {
 	case <-finished:
 	case <-i.stop:
 	}
-	_ = i.conn.Close()
+	i.disconnect()
 	<-finished
 	i.mu.Lock()
 	if i.pidfd >= 0 {

@@ -42,6 +42,9 @@ func (i *instance) Specialize(ctx context.Context, code driver.Code) (driver.Spe
 	if !resp.OK {
 		return took, &driver.InitError{Type: resp.Type, Message: resp.Message, Stack: resp.Stack}
 	}
+	if atOnce := code.Init.Concurrency; atOnce > 1 {
+		i.mux.Store(i.conn.Mux(atOnce))
+	}
 	return took, nil
 }
 
@@ -113,6 +116,9 @@ func (i *instance) Invoke(ctx context.Context, call *driver.Call) (driver.Outcom
 	if i.hasEnded() {
 		return driver.Outcome{}, fmt.Errorf("%w: %w", driver.ErrNotSent, &driver.ExitError{Exit: i.Exit()})
 	}
+	if mux := i.mux.Load(); mux != nil {
+		return i.invokeShared(ctx, mux, call)
+	}
 	outcome, err := i.exec(ctx, call)
 	if errors.Is(err, wire.ErrEnded) && errors.Is(err, unix.EPIPE) && ctx.Err() == nil {
 		// The runtime was gone before all of the event was written, and it runs no half of one. (Without
@@ -142,6 +148,9 @@ func (i *instance) exec(ctx context.Context, call *driver.Call) (driver.Outcome,
 func (i *instance) Ping(ctx context.Context) error {
 	if i.hasEnded() {
 		return &driver.ExitError{Exit: i.Exit()}
+	}
+	if mux := i.mux.Load(); mux != nil {
+		return i.translate(ctx, mux.Ping(ctx))
 	}
 	i.busy.Lock()
 	err := i.conn.Ping(ctx)
