@@ -12,11 +12,8 @@ import (
 	"nimbus/internal/wire"
 )
 
-// ContextFile is the variable that names the file in which a program on stdin finds what its call's context
-// is: JSON, there before its event is.
-const ContextFile = "NIMBUS_CONTEXT_FILE"
-
-// contextPath is the descriptor behind stderr, which every process has as a file of its own.
+// contextPath is wire.ContextFile of a program on stdin: the descriptor behind stderr, which every process has as a
+// file of its own.
 const contextPath = "/proc/self/fd/3"
 
 // environment is all of a program's: the user's settings win over the defaults, the platform's over both. The names
@@ -62,9 +59,4 @@ func logStream() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
-}
-
-// arn names the function as AWS would.
-func arn(init *wire.InitMsg) string {
-	return "arn:nimbus:lambda:local:" + init.Namespace + ":function:" + init.FunctionName + ":" + init.FunctionVersion
 }

@@ -52,7 +52,7 @@ func (f *function) Init(ctx context.Context, msg wire.InitMsg) wire.RespMeta {
 	f.init, f.path = msg, filepath.Join(msg.CodeDir, name)
 	f.env = environment(&msg, f.address)
 	if !f.viaAPI {
-		f.env = append(f.env, ContextFile+"="+contextPath)
+		f.env = append(f.env, wire.ContextFile+"="+contextPath)
 	}
 	session := f.api.begin()
 	r, err := f.start()

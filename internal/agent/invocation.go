@@ -60,7 +60,7 @@ func newInvocation(ctx context.Context, call *wire.Call, init *wire.InitMsg) *in
 	header := http.Header{
 		headerRequestID:  {call.Meta.RequestID},
 		headerDeadline:   {strconv.FormatInt(call.Meta.DeadlineMS, 10)},
-		headerARN:        {arn(init)},
+		headerARN:        {init.ARN()},
 		"Content-Type":   {"application/json"},
 		"Content-Length": {strconv.Itoa(len(call.Event))}, // not every runtime reads chunks
 	}

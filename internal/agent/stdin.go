@@ -4,31 +4,13 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 
 	"nimbus/internal/wire"
 )
 
-// callContext is what a program on stdin can read in the file that ContextFile names.
-type callContext struct {
-	RequestID       string `json:"request_id"`
-	DeadlineMS      int64  `json:"deadline_ms"` // Unix milliseconds
-	TraceID         string `json:"trace_id,omitempty"`
-	Traceparent     string `json:"traceparent,omitempty"`
-	FunctionName    string `json:"function_name"`
-	FunctionVersion string `json:"function_version"`
-	Namespace       string `json:"namespace"`
-	MemoryLimitMB   int64  `json:"memory_limit_mb"`
-	ARN             string `json:"invoked_function_arn"`
-}
-
 // callStdin gives the event to a process of its own.
 func (f *function) callStdin(ctx context.Context, call *wire.Call) (wire.RespMeta, []byte) {
-	about, err := json.Marshal(callContext{
-		RequestID: call.Meta.RequestID, DeadlineMS: call.Meta.DeadlineMS, TraceID: call.Meta.TraceID, Traceparent: call.Meta.Traceparent,
-		FunctionName: f.init.FunctionName, FunctionVersion: f.init.FunctionVersion, Namespace: f.init.Namespace,
-		MemoryLimitMB: f.init.MemoryMB, ARN: arn(&f.init),
-	})
+	about, err := f.init.Context().Of(&call.Meta)
 	if err != nil {
 		return wire.RespMeta{Type: typeExit, Message: err.Error()}, nil
 	}

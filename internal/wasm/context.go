@@ -2,7 +2,6 @@ package wasm
 
 import (
 	"bytes"
-	"encoding/json"
 	"io/fs"
 	"path"
 	"strconv"
@@ -11,36 +10,11 @@ import (
 	"nimbus/internal/wire"
 )
 
-// ContextFile is the variable that names the file in which a module finds its call's context: JSON, as other
-// languages have it. What reads it ahead of a call waits for one.
-const ContextFile = "NIMBUS_CONTEXT_FILE"
-
-// Where it is. No such directory is on the instance's disk.
+// Where a module finds its call's context. No such directory is on the instance's disk.
 const (
 	contextDir  = "/run/nimbus"
 	contextName = "context.json"
 )
-
-// Context is what a function is told of itself, and a call of its own.
-type Context struct {
-	RequestID       string `json:"request_id"`
-	DeadlineMS      int64  `json:"deadline_ms"` // Unix milliseconds
-	TraceID         string `json:"trace_id,omitempty"`
-	Traceparent     string `json:"traceparent,omitempty"`
-	FunctionName    string `json:"function_name"`
-	FunctionVersion string `json:"function_version"`
-	Namespace       string `json:"namespace"`
-	MemoryLimitMB   int64  `json:"memory_limit_mb"`
-	ARN             string `json:"invoked_function_arn"`
-}
-
-// contextOf begins the context of a function's calls.
-func contextOf(msg *wire.InitMsg) Context {
-	return Context{
-		FunctionName: msg.FunctionName, FunctionVersion: msg.FunctionVersion, Namespace: msg.Namespace, MemoryLimitMB: msg.MemoryMB,
-		ARN: "arn:nimbus:lambda:local:" + msg.Namespace + ":function:" + msg.FunctionName + ":" + msg.FunctionVersion,
-	}
-}
 
 // environment is what a module finds as its own: the user's settings, and those of the platform, which win.
 func environment(msg *wire.InitMsg) map[string]string {
@@ -49,7 +23,7 @@ func environment(msg *wire.InitMsg) map[string]string {
 		env[name] = value
 	}
 	for name, value := range map[string]string{
-		ContextFile:                   path.Join(contextDir, contextName),
+		wire.ContextFile:              path.Join(contextDir, contextName),
 		"NIMBUS_CODE_DIR":             msg.CodeDir,
 		"NIMBUS_FUNCTION_ID":          msg.FunctionID,
 		"NIMBUS_FUNCTION_MEMORY_SIZE": strconv.FormatInt(msg.MemoryMB, 10),
@@ -63,7 +37,7 @@ func environment(msg *wire.InitMsg) map[string]string {
 	return env
 }
 
-// contextFS is a directory that holds the context. It implements fs.FS.
+// contextFS is a directory that holds the context. What opens that ahead of a call waits for one. It implements fs.FS.
 type contextFS struct{ of *Function }
 
 // Open implements fs.FS.
@@ -77,9 +51,7 @@ func (c contextFS) Open(name string) (fs.File, error) {
 		if meta.RequestID == "" {
 			break // a reactor that is being initialised
 		}
-		about := c.of.settings.Context
-		about.RequestID, about.DeadlineMS, about.TraceID, about.Traceparent = meta.RequestID, meta.DeadlineMS, meta.TraceID, meta.Traceparent
-		content, err := json.Marshal(about)
+		content, err := c.of.settings.Context.Of(meta)
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}

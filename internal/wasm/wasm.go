@@ -34,7 +34,7 @@ type Settings struct {
 	Env         map[string]string // its environment
 	CodeDir     string            // shown read-only at the same path; "" = not at all
 	TmpDir      string            // shown at the same path; "" = not at all
-	Context     Context           // of the function's calls
+	Context     wire.Context      // of the function's calls
 	Memory      int64             // bytes of linear memory, at most
 	MaxResponse int64             // bytes of a result; 0 = unbounded
 	Stdout      io.Writer         // what is printed beside the result

@@ -86,7 +86,7 @@ func (w *Worker) init(ctx context.Context, msg wire.InitMsg) error {
 		w.cfg.HeapLimit(msg.MemoryMB<<20 - memory)
 	}
 	w.function, err = w.engine.NewFunction(ctx, module, Settings{
-		Name: msg.FunctionName, Env: environment(&msg), Context: contextOf(&msg), CodeDir: msg.CodeDir, TmpDir: w.cfg.TmpDir,
+		Name: msg.FunctionName, Env: environment(&msg), Context: msg.Context(), CodeDir: msg.CodeDir, TmpDir: w.cfg.TmpDir,
 		Memory: memory, MaxResponse: msg.MaxResponse, Stdout: w.cfg.Stdout, Stderr: w.cfg.Stderr,
 	})
 	if len(binary) >= largeModule {
