@@ -16,8 +16,10 @@ const (
 	holdFor  = 200 * time.Millisecond // a crashing program ends within a few milliseconds
 )
 
-// crashes are how Go's runtime begins its last words.
-func crashes() []string { return []string{"panic: ", "fatal error: "} }
+// crashes are how Go's runtime begins its last words; the signals are those of C code, or sent.
+func crashes() []string {
+	return []string{"panic: ", "fatal error: ", "SIGSEGV: ", "SIGBUS: ", "SIGFPE: ", "SIGILL: ", "SIGABRT: ", "SIGSYS: ", "SIGQUIT: "}
+}
 
 // stderr is what a process prints to stderr. It goes to the log as it comes, except for what looks like the
 // report of a crash: that is held back until the process has ended, for if it is one it goes into the answer,

@@ -44,6 +44,15 @@ func TestStderrHoldsBack(t *testing.T) {
 	}
 }
 
+// TestCrashBySignal reads what a Go program prints that C code has brought down.
+func TestCrashBySignal(t *testing.T) {
+	t.Parallel()
+	meta, ok := parseCrash("SIGSEGV: segmentation violation\nPC=0x47 m=0 sigcode=0\n\ngoroutine 1 [syscall]:\nmain.main()\n\nrax 0x0\ngs 0x0\n")
+	if !ok || meta.Type != "SIGSEGV" || meta.Message != "segmentation violation\nPC=0x47 m=0 sigcode=0" || len(meta.Stack) != 5 {
+		t.Errorf("got %v %+v", ok, meta)
+	}
+}
+
 // TestStderrReleases sees that what only looks like a crash is in the log before long.
 func TestStderrReleases(t *testing.T) {
 	t.Parallel()
