@@ -42,6 +42,8 @@ type LogQuery struct {
 	Until      time.Time // exclusive
 	Limit      int       // 1–1000; 0 = 100
 	Cursor     string    // as a former answer gave it, or LogLine.Cursor
+
+	sought *needle // Contains, made ready by start
 }
 
 // LogQuery bounds.
@@ -71,6 +73,8 @@ func (q *LogQuery) start() (uint64, error) {
 	}
 	if len(q.Contains) > MaxLogText {
 		v.Add("contains", "must have at most %d bytes", MaxLogText)
+	} else if q.Contains != "" {
+		q.sought = newNeedle(q.Contains)
 	}
 	if q.Cursor != "" {
 		var err error
