@@ -30,15 +30,15 @@ func (p *Pool) Acquire(ctx context.Context, r Request) (Lease, error) {
 		if err != nil {
 			return Lease{phases: g.phases}, err
 		}
-		lease := Lease{pool: p, instance: g.instance, serial: g.serial, began: g.at, start: g.start, phases: g.phases}
+		lease := p.lease(&g)
 		if w != nil {
 			lease.began = time.Now() // the grant was on its way
 		}
-		if !g.instance.paused {
+		if !lease.frozen() {
 			return lease, nil
 		}
 		thawing := lease.began
-		if err := p.resume(ctx, g.instance); err == nil {
+		if err := p.resume(ctx, &lease); err == nil {
 			lease.began = time.Now()
 			lease.phases.Hold += lease.began.Sub(thawing)
 			return lease, nil
@@ -139,7 +139,8 @@ func (p *Pool) hold(ctx context.Context, w *waiter) (grant, error) {
 		// The grant was on its way. Whoever still waits takes the instance.
 		g := <-w.granted
 		if g.err == nil {
-			p.release(g.instance, g.serial, Unused)
+			lease := p.lease(&g)
+			lease.Release(Unused)
 		}
 		return grant{phases: g.phases}, reason
 	}

@@ -55,7 +55,9 @@ type group struct {
 	key       key
 	spec      *Spec
 	stock     *stock
+	seats     int         // calls that one instance takes at once
 	idle      []*instance // by usedAt: the last was used last
+	roomy     []*instance // in use and with a free seat; the last is the first to be filled
 	waiting   queue
 	starting  int
 	freezing  int // instances that are about to be back
@@ -86,7 +88,7 @@ func (p *Pool) each(do func(f *function)) {
 func (f *function) group(k key, spec *Spec, s *stock) *group {
 	g := f.groups[k]
 	if g == nil {
-		g = &group{function: f, key: k, spec: spec, stock: s}
+		g = &group{function: f, key: k, spec: spec, stock: s, seats: max(1, spec.Version.Settings.InstanceConcurrency)}
 		f.groups[k] = g
 	}
 	if v := spec.Version; v.Number >= f.newest {
@@ -140,8 +142,14 @@ func (f *function) forget(g *group) bool {
 	return f.dead
 }
 
-// pop takes the instance that was used last; nil when none is idle. It is Leased then.
+// pop takes the instance that was used last, and of those that are in use already one with a free seat; nil when
+// there is none. It is Leased then.
 func (g *group) pop() *instance {
+	if len(g.roomy) > 0 {
+		if in := g.popRoomy(); in != nil {
+			return in
+		}
+	}
 	for n := len(g.idle); n > 0; n = len(g.idle) {
 		in := g.idle[n-1]
 		g.idle[n-1] = nil
@@ -182,11 +190,14 @@ func (g *group) remove(in *instance) bool {
 	return false
 }
 
-// short reports whether more calls wait than instances are on their way.
-func (g *group) short() bool { return g.waiting.length > g.starting+g.freezing }
+// coming is how many calls the instances that are on their way will take at once.
+func (g *group) coming() int { return (g.starting + g.freezing) * g.seats }
 
-// hand gives an instance that is free to the first call that waits, else makes it idle. The instance is
-// Leased or Specializing.
+// short reports whether more calls wait than instances are on their way for.
+func (g *group) short() bool { return g.waiting.length > g.coming() }
+
+// hand gives an instance that is free to the first call that waits, or to as many as share it, else makes it idle.
+// The instance is Leased or Specializing.
 func (g *group) hand(in *instance, phases nimbus.Phases, start startKind, e *effects) {
 	if in.now() != Leased && g.waiting.length > 0 && !in.move(Leased) {
 		return // it has ended meanwhile
@@ -194,6 +205,9 @@ func (g *group) hand(in *instance, phases nimbus.Phases, start startKind, e *eff
 	if w := g.waiting.pop(); w != nil {
 		g.function.held--
 		e.grant(w, in.take(phases, start))
+		if g.seats > 1 {
+			g.offer(in, phases, start, e)
+		}
 		return
 	}
 	g.put(in)
@@ -206,10 +220,15 @@ func (g *group) retired(in *instance) bool {
 	return in.born < f.epoch && g.key.version != f.keep && g.waiting.length == 0
 }
 
+// spent reports whether an instance is to take no other call.
+func (g *group) spent(in *instance, p *Pool, now time.Time) bool {
+	_, worn := p.config().Policy.Worn(in.startedAt, in.uses, now)
+	return worn || g.retired(in) || g.stock.wants(g.function) || !in.alive()
+}
+
 // place decides what becomes of an instance whose call has ended: it is handed on, kept, or stopped.
 func (g *group) place(in *instance, p *Pool, now time.Time, e *effects) {
-	_, worn := p.config().Policy.Worn(in.startedAt, in.uses, now)
-	if worn || g.retired(in) || g.stock.wants(g.function) || !in.alive() {
+	if g.spent(in, p, now) {
 		e.stop(in)
 		if g.short() {
 			e.want(g)

@@ -20,7 +20,7 @@ import (
 
 // A thousand callers over twenty functions, whose instances die, hang, fail to start and to initialise at
 // random, whose versions change under them, in a runtime too small for all. Whatever happens, no instance
-// has two calls at once or serves another version, every caller is answered, and nothing is left over.
+// has more calls at once than it takes (mostly one) or serves another version, every caller is answered, and nothing is left over.
 func TestHammer(t *testing.T) {
 	t.Parallel()
 	d := &pooltest.Driver{
@@ -82,11 +82,14 @@ type hammer struct {
 	served, failed, inits, left atomic.Int64
 }
 
-// limited makes a version; every third function has a max_concurrency.
+// limited makes a version; every third function has a max_concurrency, and every fourth shares its instances.
 func (h *hammer) limited(id nimbus.ID, number int64, i int) *pool.Spec {
 	s := version(id, number)
 	if i%3 == 0 {
 		s.Version.Settings.MaxConcurrency = 2
+	}
+	if i%4 == 1 {
+		s.Version.Settings.InstanceConcurrency = 3
 	}
 	return s
 }

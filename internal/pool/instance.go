@@ -31,8 +31,13 @@ type instance struct {
 
 	lease atomic.Uint64 // serial of the lease that holds it; 0 = none
 
-	// Touched only by who holds the instance: under the function's mutex while it idles, else by its lessee.
+	// Touched only by who holds the instance: under the function's mutex while it idles, else by its lessee. Always
+	// under the mutex where several calls share it.
 	paused bool
+
+	// Of an instance that takes several calls at once. Guarded by the function's mutex.
+	seated  int  // calls that run
+	closing bool // it takes no more, and is stopped when the last has ended
 }
 
 func (p *Pool) newInstance(s *stock) *instance {
@@ -53,6 +58,9 @@ func (in *instance) alive() bool {
 
 // take makes the instance the next lease's. The caller holds the function's mutex.
 func (in *instance) take(phases nimbus.Phases, start startKind) grant {
+	if in.group.seats > 1 {
+		return in.sit(phases, start)
+	}
 	in.serial++
 	in.busyAt = time.Now()
 	in.lease.Store(in.serial)
@@ -72,6 +80,7 @@ const (
 type grant struct {
 	instance *instance
 	serial   uint64
+	seat     *seat     // nil when the instance is the call's alone
 	at       time.Time // when the lease began
 	start    startKind
 	phases   nimbus.Phases

@@ -31,10 +31,21 @@ const (
 type Lease struct {
 	pool     *Pool
 	instance *instance
+	output   *output // of the call
 	serial   uint64
+	seat     *seat // nil when the instance is the call's alone
 	began    time.Time
 	start    startKind
 	phases   nimbus.Phases
+}
+
+func (p *Pool) lease(g *grant) Lease {
+	l := Lease{pool: p, instance: g.instance, output: g.instance.output, serial: g.serial, seat: g.seat,
+		began: g.at, start: g.start, phases: g.phases}
+	if l.seat != nil {
+		l.output = l.seat.output
+	}
+	return l
 }
 
 // Instance is where the call runs.
@@ -52,20 +63,26 @@ func (l *Lease) Began() time.Time { return l.began }
 // Phases says where the time of getting the instance went.
 func (l *Lease) Phases() nimbus.Phases { return l.phases }
 
-// Begin makes what the instance prints from now on the invocation's.
-func (l *Lease) Begin(invocation nimbus.ID, keep Keep) { l.instance.output.begin(invocation, keep) }
+// Begin makes what the instance prints from now on, or what Output receives, the invocation's.
+func (l *Lease) Begin(invocation nimbus.ID, keep Keep) { l.output.begin(invocation, keep) }
 
 // Print adds lines of the platform's own to the invocation's log: why it ended, a stack.
-func (l *Lease) Print(lines ...string) { l.instance.output.print(lines) }
+func (l *Lease) Print(lines ...string) { l.output.print(lines) }
 
 // Lines returns what the invocation has logged so far, if it was to be kept.
-func (l *Lease) Lines() []string { return l.instance.output.lines() }
+func (l *Lease) Lines() []string { return l.output.lines() }
 
 // LogCut reports whether the invocation has printed more than is kept of it, as far as it was read by now.
-func (l *Lease) LogCut() bool { return l.instance.output.cut.Load() }
+func (l *Lease) LogCut() bool { return l.output.cut.Load() }
 
 // Release gives the instance back. Releasing twice does nothing.
-func (l *Lease) Release(v Verdict) { l.pool.release(l.instance, l.serial, v) }
+func (l *Lease) Release(v Verdict) {
+	if l.seat != nil {
+		l.pool.unseat(l.instance, l.seat, v)
+		return
+	}
+	l.pool.release(l.instance, l.serial, v)
+}
 
 // release ends a lease and passes on what it frees: the instance, and the call's place among
 // max_concurrency.
@@ -82,7 +99,7 @@ func (p *Pool) release(in *instance, serial uint64, v Verdict) {
 	f := g.function
 	f.mu.Lock()
 	f.admitted--
-	g.ended(in, v, now)
+	g.ended(in.busyAt, v, now)
 	if v == Broken {
 		e.stop(in)
 		if g.short() {
@@ -101,14 +118,27 @@ func (p *Pool) release(in *instance, serial uint64, v Verdict) {
 	p.do(&e)
 }
 
+// frozen reports whether the call has to wake the instance.
+func (l *Lease) frozen() bool {
+	if l.seat != nil {
+		return l.seat.thaws
+	}
+	return l.instance.paused
+}
+
 // resume wakes a frozen instance that is leased.
-func (p *Pool) resume(ctx context.Context, in *instance) error {
+func (p *Pool) resume(ctx context.Context, l *Lease) error {
+	in := l.instance
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config().PauseTimeout)
 	defer cancel()
 	if err := in.pauser.Resume(ctx); err != nil {
 		return err
 	}
-	in.paused = false
+	if l.seat != nil {
+		p.thawed(in, l.seat)
+	} else {
+		in.paused = false
+	}
 	p.wake() // it will be due for freezing again
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 
 // pace is how fast a group's instances serve, which says whether one more would help.
 type pace struct {
-	busy      int           // instances that run a call
+	busy      int           // calls that run
 	ended     int           // calls, since an instance came up last
 	callTime  time.Duration // average
 	startTime time.Duration // average
@@ -63,22 +63,23 @@ func (g *group) wait(w *waiter) {
 	g.waiting.push(w)
 }
 
-// ended notes that the call has given it back.
-func (g *group) ended(in *instance, v Verdict, now time.Time) {
+// ended notes that a call has given it back which had it since then.
+func (g *group) ended(since time.Time, v Verdict, now time.Time) {
 	g.pace.busy--
 	g.pace.ended++
 	g.pace.moved = now
 	if v != Unused {
-		took := now.Sub(in.busyAt)
+		took := now.Sub(since)
 		g.pace.callTime = scheduler.Average(g.pace.callTime, took)
 		g.pace.best.add(took, now)
 	}
 }
 
-// demand describes the group for the scheduler. starts is how many may be begun.
+// demand describes the group for the scheduler, to which a seat is as good as an instance. starts is how many may
+// be begun.
 func (g *group) demand(now time.Time, load scheduler.Load, starts int) scheduler.Demand {
 	return scheduler.Demand{
-		Waiting: g.waiting.length, Coming: g.starting + g.freezing, Busy: g.pace.busy, Ended: g.pace.ended,
+		Waiting: g.waiting.length, Coming: g.coming(), Busy: g.pace.busy, Ended: g.pace.ended,
 		CallTime: g.pace.callTime, LeastTime: g.pace.best.least(), StartTime: g.pace.startTime, Stalled: now.Sub(g.pace.moved),
 		Lasting: now.Sub(g.pace.queuedAt),
 		Load:    load, Starts: starts,

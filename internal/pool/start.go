@@ -155,12 +155,16 @@ func (r *runner) boot(in *instance, code *driver.Code, timeout time.Duration) er
 // codeOf is what makes a blank serve the group's version.
 func (p *Pool) codeOf(g *group, dir string) driver.Code {
 	settings := &g.spec.Version.Settings
+	atOnce := 0
+	if g.seats > 1 {
+		atOnce = g.seats
+	}
 	return driver.Code{Dir: dir, Resources: g.key.size, Init: wire.InitMsg{
 		Handler: settings.Handler, CodeDir: codeDir, Env: settings.Env,
 		FunctionName: g.spec.FunctionName, FunctionID: g.spec.FunctionID.String(),
 		FunctionVersion: g.spec.VersionText, Namespace: g.spec.Namespace,
 		MemoryMB:    settings.Memory / nimbus.MiB,
-		MaxResponse: p.config().Limits.Response, MaxStream: p.config().Limits.Stream,
+		MaxResponse: p.config().Limits.Response, MaxStream: p.config().Limits.Stream, Concurrency: atOnce,
 	}}
 }
 

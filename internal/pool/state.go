@@ -15,7 +15,7 @@ const (
 	Specializing              // the code is being attached and imported
 	Idle                      // waits for a call
 	Frozen                    // waits for a call and is paused
-	Leased                    // held by one call, or by the pool's own upkeep
+	Leased                    // held by a call, by several that share it, or by the pool's own upkeep
 	Stopping                  // being ended
 	Stopped                   // nothing is left of it
 )

@@ -38,6 +38,8 @@ func (r *runner) ended(in *instance) {
 	f := g.function
 	f.mu.Lock()
 	g.remove(in)
+	in.closing = true
+	g.settleSeats(in)
 	g.instances--
 	f.instances--
 	if g.short() {

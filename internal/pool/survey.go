@@ -47,7 +47,8 @@ type InstanceSurvey struct {
 	Version      int64
 	StartedAt    time.Time
 	UsedAt       time.Time // when its last call ended; zero = it has had none
-	BusySince    time.Time // when its call began; zero = it runs none
+	BusySince    time.Time // when its call began, or the first of several; zero = it runs none
+	Calls        int       // that it runs
 	Uses         int
 	Stats        *driver.Stats // nil = it did not say in time
 
@@ -122,7 +123,11 @@ func (one *InstanceSurvey) fill(in *instance, g *group) {
 	if in.uses > 0 {
 		one.UsedAt = in.usedAt
 	}
-	if one.State == Leased && in.lease.Load() != 0 {
+	one.Calls = in.seated
+	if in.lease.Load() != 0 {
+		one.Calls = 1
+	}
+	if one.State == Leased && one.Calls > 0 {
 		one.BusySince = in.busyAt
 	}
 }

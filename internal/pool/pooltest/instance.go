@@ -19,7 +19,7 @@ type Instance struct {
 	mu     sync.Mutex
 	code   *driver.Code
 	calls  int
-	busy   bool
+	busy   int
 	paused bool
 	exit   driver.Exit
 	over   bool
@@ -80,13 +80,13 @@ func (in *Instance) Invoke(ctx context.Context, call *driver.Call) (driver.Outco
 		in.mu.Unlock()
 		return driver.Outcome{}, fmt.Errorf("send the event: %w", driver.ErrNotSent)
 	}
-	busy, paused, blank := in.busy, in.paused, in.code == nil
-	in.busy = true
+	in.busy++
+	busy, paused, blank := in.busy > in.atOnce(), in.paused, in.code == nil
 	in.calls++
 	in.mu.Unlock()
 	switch {
 	case busy:
-		in.driver.violation(in, "was handed two events at once")
+		in.driver.violation(in, "was handed more events at once than it takes")
 	case paused:
 		in.driver.violation(in, "was handed an event while paused")
 	case blank:
@@ -94,13 +94,21 @@ func (in *Instance) Invoke(ctx context.Context, call *driver.Call) (driver.Outco
 	}
 	defer func() {
 		in.mu.Lock()
-		in.busy = false
+		in.busy--
 		in.mu.Unlock()
 	}()
 	if in.driver.OnInvoke == nil {
 		return Echo(call), nil
 	}
 	return in.driver.OnInvoke(ctx, in, call)
+}
+
+// atOnce is how many events it takes. The caller holds the mutex.
+func (in *Instance) atOnce() int {
+	if in.code == nil {
+		return 1
+	}
+	return max(1, in.code.Init.Concurrency)
 }
 
 // Echo is the outcome of a handler that returns its event.
@@ -136,7 +144,7 @@ func (in *Instance) Stats(ctx context.Context) (driver.Stats, error) {
 // Pause implements driver.Pauser.
 func (in *Instance) Pause(context.Context) error {
 	in.mu.Lock()
-	busy := in.busy
+	busy := in.busy > 0
 	in.paused = true
 	in.mu.Unlock()
 	if busy {
