@@ -227,15 +227,7 @@ func (who stranger) source(t *testing.T) string {
 	if who.dir != "reactor" {
 		return filepath.Join("testdata", "odd", who.dir)
 	}
-	dir := t.TempDir() // of all that is beside it, only the module
-	module, err := os.ReadFile(filepath.Join("..", "..", "internal", "wasm", "testdata", "reactor.wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "handler.wasm"), module, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return wasmFixture(t, "reactor.wasm")
 }
 
 // checkDeed calls a function and looks at what its caller is told.

@@ -113,7 +113,7 @@ func churn(t *testing.T, s *server, dice func(int) *rand.Rand, first int, how ti
 	var cycles atomic.Int64
 	var wg sync.WaitGroup
 	for id := range churnClients {
-		client := newSoakClient(t, s.url)
+		client := newCaller(t, s.url)
 		wg.Go(func() {
 			chance := dice(first + id)
 			for i := id; time.Now().Before(end); i += churnClients {
@@ -131,7 +131,7 @@ func churn(t *testing.T, s *server, dice func(int) *rand.Rand, first int, how ti
 }
 
 // live leads one function through its life.
-func (c *soakClient) live(dice *rand.Rand, name string) error {
+func (c *caller) live(dice *rand.Rand, name string) error {
 	kind := churnKinds[dice.IntN(len(churnKinds))]
 	settings := map[string]any{"name": name, "code": kind.code, "timeout_sec": kind.timeout(), "memory_mb": 128}
 	if err := c.want(http.StatusCreated, http.MethodPost, "/api/v1/functions", settings); err != nil {
@@ -167,7 +167,7 @@ func (c *soakClient) live(dice *rand.Rand, name string) error {
 }
 
 // want sends a request that has to be answered with a status.
-func (c *soakClient) want(status int, method, path string, body any) error {
+func (c *caller) want(status int, method, path string, body any) error {
 	r, err := c.send(method, path, body)
 	if err == nil && r.status != status {
 		err = fmt.Errorf("%s %s: %s, want %d", method, path, r, status)
@@ -176,7 +176,7 @@ func (c *soakClient) want(status int, method, path string, body any) error {
 }
 
 // outcome calls a function that has to come to a status.
-func (c *soakClient) outcome(name string, status int) error {
+func (c *caller) outcome(name string, status int) error {
 	a, r, err := c.invoke(name, "{}")
 	if err == nil && (r.status != http.StatusOK || a.StatusCode != status) {
 		err = fmt.Errorf("invoke: %s, want %d", r, status)
@@ -185,7 +185,7 @@ func (c *soakClient) outcome(name string, status int) error {
 }
 
 // breakOff reads the beginning of a stream and goes away.
-func (c *soakClient) breakOff(name string) error {
+func (c *caller) breakOff(name string) error {
 	resp, err := c.http.Get(c.url + "/fn/default/" + name)
 	if err != nil {
 		return err
@@ -196,4 +196,14 @@ func (c *soakClient) breakOff(name string) error {
 		return fmt.Errorf("stream: %d %.100s: %w", resp.StatusCode, got, err)
 	}
 	return nil
+}
+
+// entries counts what a directory holds.
+func entries(t *testing.T, path ...string) int {
+	t.Helper()
+	found, err := os.ReadDir(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(found)
 }

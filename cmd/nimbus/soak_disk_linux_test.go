@@ -38,7 +38,7 @@ func TestSoakDisk(t *testing.T) {
 	for round := range diskRounds {
 		s := startServer(t, data, quiet()...)
 		each(tenants, func(who *tenant) {
-			who.client = newSoakClient(t, s.url)
+			who.client = newCaller(t, s.url)
 			who.settle()
 		})
 		kill, end := round%3 == 2, make(chan struct{})
@@ -76,7 +76,7 @@ func TestSoakDisk(t *testing.T) {
 	s := startServer(t, data, quiet()...)
 	writes, refused := 0, 0
 	for _, who := range tenants {
-		who.client = newSoakClient(t, s.url)
+		who.client = newCaller(t, s.url)
 		who.settle()
 		who.report(t)
 		writes, refused = writes+who.writes, refused+who.refused

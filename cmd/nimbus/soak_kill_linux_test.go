@@ -49,7 +49,7 @@ func TestSoakKills(t *testing.T) {
 			t.Errorf("round %d: mounted are %v", round, left)
 		}
 		each(tenants, func(who *tenant) {
-			who.client = newSoakClient(t, s.url)
+			who.client = newCaller(t, s.url)
 			who.settle()
 			tally.count(who, killed)
 		})

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -46,22 +45,6 @@ func orphans(t *testing.T, pid int) []int {
 		}
 	}
 	return left
-}
-
-// mounts lists the mounts that this machine sees under a directory.
-func mounts(t *testing.T, dir string) []string {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], dir+"/") {
-			found = append(found, fields[1])
-		}
-	}
-	return found
 }
 
 // debris lists what a data directory holds besides what is kept: uploads, halves of backups, restores, blobs

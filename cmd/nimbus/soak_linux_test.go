@@ -4,13 +4,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 )
@@ -48,73 +44,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// soakClient calls a server that may be killed meanwhile, so that its errors are for the caller to judge.
-type soakClient struct {
-	http *http.Client
-	url  string
-}
-
-// newSoakClient returns a client of its own connections.
-func newSoakClient(t *testing.T, url string) *soakClient {
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &soakClient{http: &http.Client{Transport: transport, Timeout: time.Minute}, url: url}
-}
-
-// newStrangerClient returns a client that makes a connection for each request.
-func newStrangerClient(url string) *soakClient {
-	return &soakClient{http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}, url: url}
-}
-
-// reply is a whole response.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// String tells what a failed test is to print.
-func (r reply) String() string { return fmt.Sprintf("HTTP %d %.400s", r.status, r.body) }
-
-// send sends a request; a string body is JSON as it stands, nil none, anything else is marshalled.
-func (c *soakClient) send(method, path string, body any) (reply, error) {
-	var content io.Reader
-	switch b := body.(type) {
-	case nil:
-	case string:
-		content = strings.NewReader(b)
-	case io.Reader:
-		content = b
-	default:
-		text, err := json.Marshal(b)
-		if err != nil {
-			return reply{}, err
-		}
-		content = strings.NewReader(string(text))
-	}
-	req, err := http.NewRequest(method, c.url+path, content)
-	if err != nil {
-		return reply{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if _, raw := body.(io.Reader); raw {
-		req.Header.Set("Content-Type", "application/octet-stream")
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return reply{}, err
-	}
-	defer resp.Body.Close()
-	got, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, got}, err
-}
-
-// invoke calls a function.
-func (c *soakClient) invoke(name, event string) (answer, reply, error) {
-	r, err := c.send(http.MethodPost, "/api/v1/functions/"+name+"/invoke", event)
-	var a answer
-	if err == nil && r.status == http.StatusOK {
-		err = json.Unmarshal(r.body, &a)
-	}
-	return a, r, err
+// newStranger returns a caller that makes a connection for each request.
+func newStranger(url string) *caller {
+	return &caller{http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}, url: url}
 }

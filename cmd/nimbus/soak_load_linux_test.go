@@ -33,7 +33,7 @@ func TestSoakLoad(t *testing.T) {
 	dice := soakDice(t)
 	data := t.TempDir()
 	s := startServer(t, data, append(quiet(), "--config", poolFile(t, loadInstances, 2048))...)
-	setup := newSoakClient(t, s.url)
+	setup := newCaller(t, s.url)
 	for i := range loadFunctions {
 		code := fmt.Sprintf("def handle(e):\n return [%d, e]\n", i)
 		if err := setup.want(http.StatusCreated, http.MethodPost, "/api/v1/functions", map[string]any{"name": loadName(i), "code": code}); err != nil {
@@ -56,7 +56,7 @@ func TestSoakLoad(t *testing.T) {
 	measured := make([]latencies, loadClients)
 	until := time.Now().Add(loadTime)
 	for id := range loadClients {
-		client := newSoakClient(t, s.url)
+		client := newCaller(t, s.url)
 		wg.Go(func() {
 			chance := dice(id)
 			for n := 0; time.Now().Before(until); n++ {
@@ -96,7 +96,7 @@ func TestSoakOverload(t *testing.T) {
 	var answered, refused atomic.Int64
 	var wg sync.WaitGroup
 	for range loadClients {
-		client := newSoakClient(t, s.url)
+		client := newCaller(t, s.url)
 		wg.Go(func() {
 			for range 10 {
 				a, r, err := client.invoke("slow", "1")
@@ -137,7 +137,7 @@ func loadName(i int) string { return "load-" + strconv.Itoa(i) }
 type latencies struct{ warm, cold []time.Duration }
 
 // call calls function i and notes how long its answer took.
-func (l *latencies) call(c *soakClient, dice *rand.Rand, i int) error {
+func (l *latencies) call(c *caller, dice *rand.Rand, i int) error {
 	event := strconv.Itoa(dice.Int())
 	begun := time.Now()
 	a, r, err := c.invoke(loadName(i), event)

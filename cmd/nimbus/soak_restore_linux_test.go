@@ -30,7 +30,7 @@ func TestSoakRestoreUnderLoad(t *testing.T) {
 	adoptOrphans(t)
 	data := t.TempDir()
 	s := startServer(t, data, quiet()...)
-	admin := newSoakClient(t, s.url)
+	admin := newCaller(t, s.url)
 	archives := make(map[string][]byte)
 	for _, side := range []string{"old", "new"} {
 		install(t, admin, side)
@@ -45,9 +45,9 @@ func TestSoakRestoreUnderLoad(t *testing.T) {
 	})
 	defer stopCallers()
 	for id := range restoreCallers {
-		client := newStrangerClient(s.url)
+		client := newStranger(s.url)
 		if id%2 == 0 { // one whose connection stays open
-			client = newSoakClient(t, s.url)
+			client = newCaller(t, s.url)
 		}
 		wg.Go(func() {
 			for i := id; ; i++ {
@@ -76,7 +76,7 @@ func TestSoakRestoreUnderLoad(t *testing.T) {
 		admin.http.CloseIdleConnections()
 		testenv.Eventually(t, 30*time.Second, func() bool { return !startedAt(t, s).Equal(started) })
 		longest = max(longest, time.Since(begun))
-		if got := whole(t, newStrangerClient(s.url)); got != side {
+		if got := whole(t, newStranger(s.url)); got != side {
 			t.Errorf("after the restore of %s the installation is %s", side, got)
 		}
 	}
@@ -94,7 +94,7 @@ func TestSoakRestoreKilled(t *testing.T) {
 	chance := soakDice(t)(0)
 	data := t.TempDir()
 	s := startServer(t, data, quiet()...)
-	admin := newSoakClient(t, s.url)
+	admin := newCaller(t, s.url)
 	archives := make(map[string][]byte)
 	for _, side := range []string{"old", "new"} {
 		install(t, admin, side)
@@ -104,7 +104,7 @@ func TestSoakRestoreKilled(t *testing.T) {
 	for round := range restoreKills {
 		var wg sync.WaitGroup
 		wg.Go(func() { // the kill may cut its answer off
-			_, _ = newStrangerClient(s.url).send(http.MethodPost, "/api/v1/restore", bytes.NewReader(archives[otherSide(is)]))
+			_, _ = newStranger(s.url).send(http.MethodPost, "/api/v1/restore", bytes.NewReader(archives[otherSide(is)]))
 		})
 		pause(t.Context(), between(chance, 0, restoreWindow))
 		s.kill()
@@ -113,7 +113,7 @@ func TestSoakRestoreKilled(t *testing.T) {
 		if left := orphans(t, s.cmd.Process.Pid); len(left) > 0 {
 			t.Errorf("round %d: processes %v of the killed server run", round, left)
 		}
-		got := whole(t, newStrangerClient(s.url))
+		got := whole(t, newStranger(s.url))
 		switch got {
 		case is:
 		case otherSide(is):
@@ -132,7 +132,7 @@ func TestSoakRestoreKilled(t *testing.T) {
 
 // install makes a set of functions, or changes it, so that each returns the side it is of; one more is there
 // on that side alone.
-func install(t *testing.T, c *soakClient, side string) {
+func install(t *testing.T, c *caller, side string) {
 	t.Helper()
 	code := fmt.Sprintf("def handle(e):\n return %q\n", side)
 	for i := range restoreSet {
@@ -161,7 +161,7 @@ func otherSide(side string) string {
 }
 
 // takeBackup returns a backup.
-func takeBackup(t *testing.T, c *soakClient) []byte {
+func takeBackup(t *testing.T, c *caller) []byte {
 	t.Helper()
 	r, err := c.send(http.MethodGet, "/api/v1/backup", nil)
 	if err != nil || r.status != http.StatusOK {
@@ -171,7 +171,7 @@ func takeBackup(t *testing.T, c *soakClient) []byte {
 }
 
 // whole tells which side the installation is of, or what is wrong with it.
-func whole(t *testing.T, c *soakClient) string {
+func whole(t *testing.T, c *caller) string {
 	t.Helper()
 	sides := make(map[string]int)
 	for i := range restoreSet {
@@ -197,7 +197,7 @@ func whole(t *testing.T, c *soakClient) string {
 // startedAt asks since when the server runs.
 func startedAt(t *testing.T, s *server) time.Time {
 	t.Helper()
-	r, err := newStrangerClient(s.url).send(http.MethodGet, "/health", nil)
+	r, err := newStranger(s.url).send(http.MethodGet, "/health", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

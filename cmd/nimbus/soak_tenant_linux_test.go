@@ -40,7 +40,7 @@ type called struct {
 type tenant struct {
 	id       int
 	dice     *rand.Rand
-	client   *soakClient
+	client   *caller
 	padding  int // bytes of code, at most
 	beliefs  []*belief
 	calls    []called
