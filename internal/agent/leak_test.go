@@ -44,9 +44,11 @@ func TestNothingIsLeftOver(t *testing.T) {
 				}
 				return len(open)
 			}
+			// The next process is started after the answer.
+			testenv.Eventually(t, patience, func() bool { return len(i.children(t)) == 1 })
 			before := files()
 			around(10)
-			// One more process may be about to be started ahead, or a connection to be closed.
+			// A connection may be about to be closed.
 			testenv.Eventually(t, patience, func() bool { return files() <= before+1 && len(i.children(t)) <= 1 })
 		})
 	}
