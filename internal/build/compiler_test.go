@@ -13,6 +13,7 @@ import (
 	"nimbus"
 	"nimbus/internal/driver"
 	"nimbus/internal/runtime"
+	"nimbus/internal/wasm/compilemsg"
 )
 
 const hello = "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(`\"hello\"`) }\n"
@@ -316,6 +317,25 @@ func TestLeftUnderWay(t *testing.T) {
 	for _, path := range []string{s.dir, w.place("work", "killed")} {
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+}
+
+func TestToolchainSaysWhatWouldCompile(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, CompilerConfig{})
+	installed, err := w.toolchains.Toolchain(runtime.Go)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"python handler.py": "", "go main": "", "go main.go": "go" + installed.Version,
+		"wasm x.wasm": compilemsg.Toolchain, "wasm main.go": "go" + installed.Version + ", " + compilemsg.Toolchain,
+	} {
+		language, file, _ := strings.Cut(name, " ")
+		handler := map[string]string{"go": "main", "wasm": "x.wasm"}[language]
+		if got := w.Toolchain(files(file, ""), runtime.Runtime{Language: runtime.Language(language)}, handler); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }

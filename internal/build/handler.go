@@ -57,6 +57,20 @@ func (*Compiler) Needs(tree fs.FS, rt runtime.Runtime, handler string) bool {
 	return false
 }
 
+// Toolchain is what a tree that has the handler would be compiled with now: Compiled.Toolchain. "" = nothing on this
+// machine compiles it, or it needs no compiling.
+func (c *Compiler) Toolchain(tree fs.FS, rt runtime.Runtime, handler string) string {
+	prebuilt, err := isFile(tree, handler)
+	if err != nil {
+		return ""
+	}
+	p, err := c.plan(Request{Runtime: rt, Handler: handler}, prebuilt)
+	if err != nil {
+		return "" // Compile will say why
+	}
+	return p.toolchain()
+}
+
 func findModule(tree fs.FS, language runtime.Language, handler string) error {
 	files := moduleFiles(language, handler)
 	for _, file := range files {

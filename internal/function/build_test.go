@@ -58,6 +58,30 @@ func TestCreateBuilds(t *testing.T) {
 	}
 }
 
+// TestUpgradeBuildsAnew: code that is given again is compiled again, once, if something else compiles it by now.
+func TestUpgradeBuildsAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.work(t)
+	f, err := b.Create(t.Context(), owner(), "", "f", goText("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.compiler.upgrade("go1.26.9")
+	if larger := b.update(t, f, Input{MemoryMB: ptr(int64(512)), Handler: ptr("main")}); larger.Version.Number != 2 || larger.Version.Toolchain != "go1.26.8" {
+		t.Errorf("settings came to %+v", larger.Version)
+	}
+	for range 2 {
+		if again := b.update(t, f, goText("1")); again.Version.Number != 3 || again.Version.Toolchain != "go1.26.9" {
+			t.Errorf("the same code came to %+v", again.Version)
+		}
+	}
+	b.compiler.upgrade("") // it is gone
+	if again := b.update(t, f, goText("1")); again.Version.Number != 3 || b.compiler.count() != 2 {
+		t.Errorf("without a toolchain the same code came to %+v after %d compilations", again.Version, b.compiler.count())
+	}
+}
+
 // TestBuildingIsSeen: at every moment a function says what it is.
 func TestBuildingIsSeen(t *testing.T) {
 	t.Parallel()

@@ -21,13 +21,29 @@ type compiler struct {
 	mu       sync.Mutex
 	compile  func(ctx context.Context, r build.Request, progress func(string)) error // nil = succeeds at once
 	requests []build.Request
+	version  string
 }
 
-func newCompiler(packages Packages) *compiler { return &compiler{packages: packages} }
+func newCompiler(packages Packages) *compiler {
+	return &compiler{packages: packages, version: "go1.26.8"}
+}
 
 // Needs implements Compiler: Go source is compiled.
 func (c *compiler) Needs(_ fs.FS, rt runtime.Runtime, _ string) bool {
 	return rt.Language == runtime.Go
+}
+
+// Toolchain implements Compiler.
+func (c *compiler) Toolchain(fs.FS, runtime.Runtime, string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.version
+}
+
+func (c *compiler) upgrade(version string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.version = version
 }
 
 // Compile implements Compiler.
@@ -43,7 +59,7 @@ func (c *compiler) Compile(ctx context.Context, r build.Request, progress func(s
 	}
 	pkg, err := c.packages.Build(ctx, build.Source{Text: "made of " + r.Source.Hash, Name: "main"}, func(fs.FS) error { return nil })
 	pkg.Inline = ""
-	return build.Compiled{Package: pkg, Handler: r.Handler, Toolchain: "go1.26.8"}, err
+	return build.Compiled{Package: pkg, Handler: r.Handler, Toolchain: c.Toolchain(nil, r.Runtime, r.Handler)}, err
 }
 
 func (c *compiler) set(compile func(ctx context.Context, r build.Request, progress func(string)) error) {

@@ -13,16 +13,19 @@ import (
 type Compiler interface {
 	// Needs reports whether a tree that has the handler is to be compiled before it can run.
 	Needs(tree fs.FS, rt runtime.Runtime, handler string) bool
+	// Toolchain is what Compile would compile such a tree with now, as it is recorded; "" = nothing on this machine.
+	Toolchain(tree fs.FS, rt runtime.Runtime, handler string) string
 	// Compile hands lines that tell how it goes to progress. A *build.CompileError is the source's fault.
 	Compile(ctx context.Context, r build.Request, progress func(line string)) (build.Compiled, error)
 }
 
 // plan is what a change comes to: the version to make, short of its number and time.
 type plan struct {
-	code     nimbus.Package // as the user gave it
-	settings nimbus.Settings
-	compile  bool            // code has to be compiled
-	made     *nimbus.Version // whose package serves as it is; nil = code does, or what is compiled from it
+	code      nimbus.Package // as the user gave it
+	settings  nimbus.Settings
+	compile   bool            // code has to be compiled
+	toolchain string          // with what, if that is known
+	made      *nimbus.Version // whose package serves as it is; nil = code does, or what is compiled from it
 }
 
 // version is the version the plan comes to; not made, when it has to be compiled.
@@ -44,18 +47,24 @@ func (p plan) source(function nimbus.ID, number int64) nimbus.Version {
 	return nimbus.Version{FunctionID: function, Number: number, Source: p.code, Settings: p.settings, CreatedAt: moment()}
 }
 
-// changes reports whether the plan differs from a version in anything a user gives.
+// changes reports whether the plan differs from a version in anything a user gives, or code that is given again was
+// compiled with what has been replaced since.
 func (p plan) changes(v *nimbus.Version) bool {
 	code := v.Code()
-	return p.code.Hash != code.Hash || p.code.Inline != code.Inline || !same(p.settings, v.Settings)
+	return p.outdates(v) || p.code.Hash != code.Hash || p.code.Inline != code.Inline || !same(p.settings, v.Settings)
 }
 
 // reuse spares compiling anew what a version was compiled from.
 func (p plan) reuse(v *nimbus.Version) plan {
-	if v.Made() && p.code == v.Code() && p.settings.Runtime == v.Settings.Runtime && p.settings.Handler == v.Settings.Handler {
+	if v.Made() && !p.outdates(v) && p.code == v.Code() && p.settings.Runtime == v.Settings.Runtime && p.settings.Handler == v.Settings.Handler {
 		p.made, p.compile = v, false
 	}
 	return p
+}
+
+// outdates reports whether what compiles is not what has compiled the version.
+func (p plan) outdates(v *nimbus.Version) bool {
+	return p.compile && p.toolchain != "" && v.Made() && p.toolchain != v.Toolchain
 }
 
 // store makes the package of new code and settles what its files decide.

@@ -15,7 +15,11 @@ func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (plan, 
 	if err != nil {
 		return plan{}, err
 	}
-	return plan{settings: settings, compile: s.compiler.Needs(tree, r, settings.Handler)}, nil
+	p := plan{settings: settings, compile: s.compiler.Needs(tree, r, settings.Handler)}
+	if p.compile && in.hasCode() {
+		p.toolchain = s.compiler.Toolchain(tree, r, settings.Handler)
+	}
+	return p, nil
 }
 
 // chooseHandler returns the runtime, zero if it is an old version's that has left the machine, and the settings
