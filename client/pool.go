@@ -47,6 +47,7 @@ type Instance struct {
 	StartedAt    time.Time  `json:"started_at"`
 	UsedAt       *time.Time `json:"used_at,omitempty"`    // nil = it has had no call
 	BusySince    *time.Time `json:"busy_since,omitempty"` // nil = it runs no call
+	Calls        int        `json:"calls"`                // that it runs now
 	Uses         int        `json:"uses"`
 	MemoryMB     *float64   `json:"memory_mb,omitempty"` // nil = it did not say in time, as the next three
 	PeakMB       *float64   `json:"memory_peak_mb,omitempty"`

@@ -182,14 +182,14 @@ func poolRows(t *table, pools *client.Pools) {
 }
 
 func instanceRows(t *table, instances []client.Instance, now time.Time) {
-	t.row("INSTANCE", "STATE", "FUNCTION", "VERSION", "AGE", "USES", "SINCE", "MEMORY", "PEAK", "CPU")
+	t.row("INSTANCE", "STATE", "FUNCTION", "VERSION", "AGE", "CALLS", "USES", "SINCE", "MEMORY", "PEAK", "CPU")
 	for _, in := range instances {
 		name, version := "", ""
 		if in.FunctionID != "" {
 			name, version = in.Namespace+"/"+in.FunctionName, strconv.FormatInt(in.Version, 10)
 		}
-		t.row(shortID(in.ID), in.State, name, version, showAge(now.Sub(in.StartedAt)), strconv.Itoa(in.Uses),
-			showAge(now.Sub(sinceOf(&in))), showKnown(in.MemoryMB, showMB), showKnown(in.PeakMB, showMB), showKnown(in.CPUMS, showMS))
+		t.row(shortID(in.ID), in.State, name, version, showAge(now.Sub(in.StartedAt)),
+			strconv.Itoa(in.Calls), strconv.Itoa(in.Uses), showAge(now.Sub(sinceOf(&in))), showKnown(in.MemoryMB, showMB), showKnown(in.PeakMB, showMB), showKnown(in.CPUMS, showMS))
 	}
 }
 

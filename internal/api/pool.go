@@ -54,7 +54,8 @@ type instanceJSON struct {
 	Version      int64      `json:"version,omitempty"`
 	StartedAt    time.Time  `json:"started_at"`
 	UsedAt       *time.Time `json:"used_at,omitempty" doc:"When its last call ended; absent when it has had none."`
-	BusySince    *time.Time `json:"busy_since,omitempty" doc:"When its call began; absent when it runs none."`
+	BusySince    *time.Time `json:"busy_since,omitempty" doc:"When its call began, or the first of several; absent when it runs none."`
+	Calls        int        `json:"calls" doc:"Calls that it runs now."`
 	Uses         int        `json:"uses" doc:"Calls it has served."`
 	MemoryMB     *float64   `json:"memory_mb,omitempty" doc:"What it uses now; absent when it did not say in time, as are the next three."`
 	PeakMB       *float64   `json:"memory_peak_mb,omitempty" doc:"The most it has used."`
@@ -118,7 +119,7 @@ func newPoolJSON(s *pool.StockSurvey) poolJSON {
 func newInstanceJSON(in *pool.InstanceSurvey) instanceJSON {
 	out := instanceJSON{ID: in.ID, State: in.State.String(), Runtime: in.Runtime, Driver: in.Driver, FunctionName: in.FunctionName,
 		Namespace: in.Namespace, Version: in.Version, StartedAt: in.StartedAt.UTC(), UsedAt: timeOrNil(in.UsedAt),
-		BusySince: timeOrNil(in.BusySince), Uses: in.Uses}
+		BusySince: timeOrNil(in.BusySince), Calls: in.Calls, Uses: in.Uses}
 	if !in.FunctionID.IsZero() {
 		out.FunctionID = in.FunctionID.String()
 	}

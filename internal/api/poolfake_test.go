@@ -24,7 +24,7 @@ func (f instances) Survey(_ context.Context, p nimbus.Principal, page nimbus.Pag
 		Instances: nimbus.List[pool.InstanceSurvey]{Next: "more", Items: []pool.InstanceSurvey{
 			{ID: testID(4).String(), Runtime: "python3.11", Driver: "sandbox", State: pool.Blank, StartedAt: moment.Add(-time.Hour)},
 			{ID: testID(5).String(), Runtime: "python3.11", Driver: "sandbox", State: pool.Leased, StartedAt: moment.Add(-time.Minute),
-				FunctionID: testID(1), FunctionName: "hello", Namespace: "default", Version: 3, Uses: 7,
+				FunctionID: testID(1), FunctionName: "hello", Namespace: "default", Version: 3, Calls: 1, Uses: 7,
 				UsedAt: moment.Add(-time.Second), BusySince: moment.Add(-time.Millisecond),
 				Stats: &driver.Stats{Memory: 12 * nimbus.MiB, MemoryPeak: 20 * nimbus.MiB, CPU: 1234 * time.Microsecond, PIDs: 2}},
 		}},

@@ -182,6 +182,7 @@ func (c *call) execute(ctx context.Context, lease *pool.Lease) execution {
 	defer cancel()
 	c.exec.Meta.DeadlineMS = started.Add(timeout).UnixMilli()
 	var e execution
+	c.exec.Output = lease.Output()
 	e.outcome, e.err = lease.Instance().Invoke(ctx, &c.exec)
 	e.took = time.Since(started)
 	e.timedOut = e.err != nil && ctx.Err() != nil

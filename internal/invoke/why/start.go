@@ -12,8 +12,15 @@ import (
 // forked is what claiming takes at least when no blank was waiting.
 const forked = time.Millisecond
 
-// start says how the invocation got its instance.
+// start says how the invocation got its instance, and whether it had that to itself.
 func (c *subject) start() string {
+	if n := c.settings.InstanceConcurrency; n > 1 && !c.inv.StartedAt.IsZero() {
+		return fmt.Sprintf("%s; shared by up to %d calls at once, so what this one used of memory and CPU is not known", c.got(), n)
+	}
+	return c.got()
+}
+
+func (c *subject) got() string {
 	switch {
 	case c.inv.ColdStart:
 		return "cold: " + c.coldBecause()
@@ -23,6 +30,9 @@ func (c *subject) start() string {
 		return "none yet: it waits for an instance"
 	case c.took(StepAdmit)+c.took(StepHold) > 0:
 		return "warm: it waited for an instance that was busy, or frozen"
+	}
+	if c.settings.InstanceConcurrency > 1 {
+		return "warm: an instance had a place for it"
 	}
 	return "warm: an idle instance was waiting"
 }

@@ -60,6 +60,10 @@ func TestExplain(t *testing.T) {
 	}{
 		"warm and quick": {inv: warm(900*time.Microsecond, 300*time.Microsecond),
 			start: "warm: an idle instance was waiting", suggestion: "nothing stands out: 900 µs in all"},
+		"shared": {inv: warm(900*time.Microsecond, 300*time.Microsecond),
+			settings:   func(s *nimbus.Settings) { s.InstanceConcurrency = 50 },
+			start:      "warm: an instance had a place for it; shared by up to 50 calls at once",
+			suggestion: "nothing stands out: 900 µs in all"},
 		"a slow import": {inv: cold(nimbus.Phases{Hold: ms, Attach: ms, Init: 812 * ms}, 300*ms),
 			start: "one that was started ahead was claimed",
 			suggestion: "import took 812 ms of 1.1 s: import less at the top of its handler's file (handler.handle), " +
