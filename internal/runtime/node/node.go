@@ -2,9 +2,9 @@
 package node
 
 import (
-	"bytes"
 	"embed"
-	"fmt"
+
+	"nimbus/internal/runtime/parts"
 )
 
 //go:embed bootstrap/*.cjs
@@ -13,16 +13,8 @@ var files embed.FS
 // Bootstrap returns the source of bootstrap.cjs, which needs nothing but Node 18 or later. Its first comment
 // says how it is run.
 func Bootstrap() []byte {
-	var source bytes.Buffer
-	for _, part := range []string{"intrinsics", "channel", "runtime", "handler", "result", "report", "log", "main"} {
-		content, err := files.ReadFile("bootstrap/" + part + ".cjs")
-		if err != nil {
-			panic(fmt.Sprintf("part of the bootstrap: %v", err)) // a part was renamed and the list was not
-		}
-		source.Write(content)
-		source.WriteByte('\n')
-	}
-	return source.Bytes()
+	return parts.Join(files, "bootstrap/intrinsics.cjs", "bootstrap/channel.cjs", "bootstrap/runtime.cjs", "bootstrap/handler.cjs",
+		"bootstrap/result.cjs", "bootstrap/report.cjs", "bootstrap/log.cjs", "bootstrap/main.cjs")
 }
 
 // Flags returns Node's options for an instance. One thread less for each processor: V8's helpers gain nothing

@@ -2,9 +2,9 @@
 package python
 
 import (
-	"bytes"
 	"embed"
-	"fmt"
+
+	"nimbus/internal/runtime/parts"
 )
 
 //go:embed bootstrap/*.py
@@ -13,16 +13,6 @@ var files embed.FS
 // Bootstrap returns the source of bootstrap.py, a module of the standard library only, for CPython 3.8 and
 // later. Its doc string says how it is run.
 func Bootstrap() []byte {
-	var source bytes.Buffer
-	for i, part := range []string{"intrinsics", "channel", "runtime", "result", "handler", "report", "process", "main"} {
-		content, err := files.ReadFile("bootstrap/" + part + ".py")
-		if err != nil {
-			panic(fmt.Sprintf("part of the bootstrap: %v", err)) // a part was renamed and the list was not
-		}
-		if i > 0 {
-			source.WriteString("\n\n")
-		}
-		source.Write(content)
-	}
-	return source.Bytes()
+	return parts.Join(files, "bootstrap/intrinsics.py", "bootstrap/channel.py", "bootstrap/runtime.py", "bootstrap/result.py",
+		"bootstrap/handler.py", "bootstrap/report.py", "bootstrap/process.py", "bootstrap/main.py")
 }
