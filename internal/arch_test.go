@@ -305,3 +305,22 @@ func checkCalls(t *testing.T, s *source) {
 		return true
 	})
 }
+
+// TestScriptsAreParted holds what is embedded in other languages to the length of Go files.
+func TestScriptsAreParted(t *testing.T) {
+	t.Parallel()
+	const languages = ".py .js .cjs .mjs .sh"
+	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || filepath.Ext(path) == "" || !strings.Contains(languages, filepath.Ext(path)) {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if n := strings.Count(string(text), "\n"); n > maxFileLines {
+			t.Errorf("%s has %d lines, %d are allowed: split it by concept", path, n, maxFileLines)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
