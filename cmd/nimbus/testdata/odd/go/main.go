@@ -26,6 +26,12 @@ func do(deed string) {
 	switch deed {
 	case "value":
 		answer(42)
+	case "trace":
+		context, err := os.ReadFile(os.Getenv("NIMBUS_CONTEXT_FILE"))
+		if err != nil {
+			panic(err)
+		}
+		answer(string(context))
 	case "nothing":
 	case "twice":
 		fmt.Println(`"one" "two"`)

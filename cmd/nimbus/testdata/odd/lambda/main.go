@@ -27,6 +27,8 @@ func handle(ctx context.Context, event struct{ Do string }) (any, error) {
 	switch event.Do {
 	case "value":
 		return 42, nil
+	case "trace":
+		return ctx.Value("x-amzn-trace-id"), nil
 	case "error":
 		return nil, errors.New("no such thing")
 	case "panic":

@@ -7,6 +7,7 @@ if (process.env.AT_IMPORT === "exit") process.exit(9);
 
 const deeds = {
   value: () => 42,
+  trace: (event, context) => context.traceparent,
   promise: async (event, context) => context.functionName,
   async *stream() {
     yield 1;

@@ -11,6 +11,10 @@ def stream(context):
     yield {"two": 2}
 
 
+def trace(context):
+    return context.traceparent
+
+
 def memory(context):
     everything = []
     while True:
