@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 )
 
 // hidden stands for a secret that is set.
@@ -11,7 +13,7 @@ const hidden = "(hidden)"
 // Value is a setting and what it is set to, as one would write it.
 type Value struct {
 	Key
-	Value string // "(hidden)" for a secret that is set
+	Value string // "(hidden)" for a secret that is set; of URLs without their passwords
 }
 
 // Values lists what every setting is set to, in the order of the documents.
@@ -72,8 +74,23 @@ func Reload(running Config, sources Sources) (Reloaded, error) {
 
 // shown is the value for everybody's eyes.
 func (s *setting) shown(c *Config) string {
-	if value := s.show(c); value == "" || !s.Secret {
-		return value
+	value := s.show(c)
+	switch {
+	case value != "" && s.Secret:
+		return hidden
+	case strings.Contains(value, "://"):
+		return withoutPasswords(value)
 	}
-	return hidden
+	return value
+}
+
+// withoutPasswords hides those in a URL, or a list of them.
+func withoutPasswords(list string) string {
+	items := strings.Split(list, ",")
+	for i, item := range items {
+		if u, err := url.Parse(item); err == nil && u.User != nil {
+			items[i] = u.Redacted()
+		}
+	}
+	return strings.Join(items, ",")
 }

@@ -60,6 +60,22 @@ func TestSecretsAreNotShown(t *testing.T) {
 	}
 }
 
+func TestPasswordsAreNotShown(t *testing.T) {
+	t.Parallel()
+	cfg, err := Load(Sources{File: writeFile(t, "build: {go_proxy: 'https://ada:swordfish@one.example/go,https://two.example/a%2fb'}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range cfg.Values() {
+		if want := "https://ada:xxxxx@one.example/go,https://two.example/a%2fb"; v.Name == "build.go_proxy" && v.Value != want {
+			t.Errorf("shown is %q, want %q", v.Value, want)
+		}
+	}
+	if !strings.Contains(cfg.Build.GoProxy, "swordfish") {
+		t.Errorf("it is set to %q", cfg.Build.GoProxy)
+	}
+}
+
 func TestReload(t *testing.T) {
 	t.Parallel()
 	running, err := Load(Sources{})
