@@ -251,7 +251,7 @@ func (m *Mux) admit(c *muxCall) error {
 	case m.err != nil:
 		return fmt.Errorf("%w: %w", ErrUnsent, m.err)
 	case m.ending:
-		return fmt.Errorf("%w: %w: it has said that it ends", ErrUnsent, ErrEnded)
+		return fmt.Errorf("%w: the runtime has said that it ends", ErrUnsent)
 	case len(m.calls) >= m.most:
 		return fmt.Errorf("%d calls are under way, which is all that the runtime takes at once", m.most)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nimbus/internal/testenv"
 )
 
 // TestMuxStreams has several streams, of which one is read slowly: the others don't wait for it.
@@ -106,4 +108,44 @@ func TestMuxStuckStream(t *testing.T) {
 		theirs.Close()
 		m.Wait()
 	})
+}
+
+// TestMuxBoundsWhatWaits has many streams that nobody takes from: the runtime is read no further than the bound, and
+// goes on when someone takes.
+func TestMuxBoundsWhatWaits(t *testing.T) {
+	t.Parallel()
+	const streams, size = 3 * maxWaiting / (2 * InitialWindow), InitialWindow / 2
+	m := muxServed(t, InitMsg{Concurrency: streams}, answers(func(_ context.Context, call *Call) (RespMeta, []byte) {
+		for range 3 { // as much as there is credit for, and more
+			if err := call.Chunk(KindBytes, make([]byte, size)); err != nil {
+				return RespMeta{Type: "refused", Message: err.Error()}, nil
+			}
+		}
+		return RespMeta{OK: true, Streamed: true}, nil
+	}))
+	open := make(chan struct{})
+	var got [streams]int
+	var results []<-chan result
+	for n := range streams {
+		results = append(results, background(testContext(t), m, "1", Sink{Chunk: func(_ string, raw []byte) error {
+			<-open
+			got[n] += len(raw)
+			return nil
+		}}))
+	}
+	waiting := func() int64 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.waiting
+	}
+	testenv.Eventually(t, patience, func() bool { return waiting() > maxWaiting })
+	if n := waiting(); n > maxWaiting+InitialWindow {
+		t.Errorf("%d bytes wait", n)
+	}
+	close(open)
+	for n, done := range results {
+		if r := <-done; r.err != nil || !r.meta.Streamed || got[n] != 3*size {
+			t.Errorf("stream %d: %d bytes, %+v", n, got[n], r)
+		}
+	}
 }

@@ -130,6 +130,15 @@ func sharedCases() []testCase {
 			}
 			awaitDone(t, i)
 		}},
+		{"a call over the memory ends all calls", "meet hog", func(t *testing.T, s *suite) {
+			i, all := s.meetAll(t, "hog")
+			for n, got := range all {
+				if exit := exitOf(t, got.err); !exit.OutOfMemory {
+					t.Errorf("call %d: %+v", n, exit)
+				}
+			}
+			awaitDone(t, i)
+		}},
 		{"an error nobody catches ends its call, and the instance after the others", "meet", func(t *testing.T, s *suite) {
 			i, all := s.meetAll(t, "throw")
 			for n, got := range all {

@@ -150,6 +150,7 @@ exports.meet = async ({ calls, name, then }) => {
   await new Promise((go) => met.push(go) === calls && met.splice(0).forEach((go) => go()));
   if (then === 'exit') process.exit(7);
   if (then === 'abort') process.abort();
+  if (then === 'hog') exports.hog();
   if (then === 'throw') setTimeout(() => { throw new RangeError('not today'); }, 1);
   if (then === 'stay' || then === 'throw') await new Promise(() => {});
   if (then === 'linger') await new Promise((go) => setTimeout(go, 50));

@@ -20,7 +20,7 @@ func (i *instance) invokeShared(ctx context.Context, mux *wire.Mux, call *driver
 	}
 	resp, result, err := mux.Exec(ctx, &call.Meta, call.Event, to)
 	if errors.Is(err, wire.ErrUnsent) && ctx.Err() == nil {
-		return driver.Outcome{}, fmt.Errorf("%w: %w", driver.ErrNotSent, err)
+		return driver.Outcome{}, fmt.Errorf("%w: %w", driver.ErrNotSent, i.translate(ctx, err))
 	}
 	i.output.drain()
 	return driver.Outcome{Resp: resp, Result: result}, i.translate(ctx, err)
