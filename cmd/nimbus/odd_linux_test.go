@@ -41,11 +41,8 @@ const anyError = "*"
 
 const hasty = "--timeout-sec=1"
 
-// traced is the end of the trace that every call belongs to, which is the same in every notation.
-const (
-	traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	traced      = "77b34da6a3ce929d0e0e4736"
-)
+// traced is the end of the trace that every call belongs to: in every notation it is the same.
+const trace, traced = "4bf92f3577b34da6a3ce929d0e0e4736", "77b34da6a3ce929d0e0e4736"
 
 // spilled is what a megabyte in the log has to show.
 const spilled = "line of a megabyte"
@@ -253,7 +250,11 @@ func (s *server) checkDeed(name string, d deed) {
 	if !strings.HasPrefix(event, `"`) {
 		event = fmt.Sprintf(`{"do":%q}`, event)
 	}
-	a := s.invokeTraced(name, event)
+	var a answer
+	body := postTraced(s.t, s.url+"/api/v1/functions/"+name+"/invoke", trace, event)
+	if err := json.Unmarshal([]byte(body), &a); err != nil {
+		s.t.Fatalf("%s: %v in %s", event, err, body)
+	}
 	told := string(a.Body)
 	if d.errorType != "" {
 		told = a.Error
@@ -270,25 +271,6 @@ func (s *server) checkDeed(name string, d deed) {
 			return bytes.Contains(log, []byte(d.logged))
 		})
 	}
-}
-
-// invokeTraced calls a function within a trace.
-func (s *server) invokeTraced(name, event string) (a answer) {
-	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+"/api/v1/functions/"+name+"/invoke", strings.NewReader(event))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Traceparent", traceparent)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || resp.StatusCode != http.StatusOK {
-		s.t.Fatalf("invoke %s: HTTP %d %v", name, resp.StatusCode, err)
-	}
-	return a
 }
 
 // checkNothingSleeps waits for the end of what the strangers left running.

@@ -27,12 +27,18 @@ func TestRuntimes(t *testing.T) {
 	t.Run("refused", func(t *testing.T) { tryRefused(t, s.as(t)) })
 	t.Run("builds", func(t *testing.T) { tryBuilds(t, s.as(t)) })
 
-	// Killed in the middle of a build, it ends that build when it is back.
+	// Killed in the middle of a build, with instances of every runtime, it ends that build when it is back.
 	if out := s.run("deploy", goAnswering(t, "after all"), "--name", "interrupted", "--no-wait"); !strings.HasPrefix(out, "building") {
 		t.Errorf("it is built already: %s", out)
 	}
+	below := descendants(t, s.cmd.Process.Pid)
 	s.kill()
 	s = startServer(t, data, "--config", config)
+	for _, pid := range below {
+		if alive(pid) {
+			t.Errorf("process %d of the killed server is still there", pid)
+		}
+	}
 	if a := s.invoke("interrupted", ""); a.StatusCode != 200 || string(a.Body) != `"after all"` {
 		t.Errorf("what was being built answers %+v %s", a, a.Body)
 	}

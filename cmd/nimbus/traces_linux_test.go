@@ -33,7 +33,7 @@ func TestTracesAreExported(t *testing.T) {
 			}
 			seen := make(map[string]string)
 			for _, path := range []string{"/api/v1/functions/traced/invoke", "/fn/default/traced", "/api/v1/functions/broken/invoke"} {
-				seen[path] = postTraced(t, s.url+path, traces[path])
+				seen[path] = postTraced(t, s.url+path, traces[path], "")
 			}
 			if code := s.stop(); code != 0 {
 				t.Errorf("it ended with %d", code)
@@ -93,10 +93,10 @@ func TestTracesAreExported(t *testing.T) {
 	}
 }
 
-// postTraced posts within a caller's trace and returns the answer.
-func postTraced(t *testing.T, url, trace string) string {
+// postTraced posts an event within a caller's trace and returns the answer.
+func postTraced(t *testing.T, url, trace, event string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(event))
 	if err != nil {
 		t.Fatal(err)
 	}
