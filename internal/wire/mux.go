@@ -154,7 +154,10 @@ func (m *Mux) answer(f Frame) error {
 	if err := checkResult(&meta, len(raw), c.wanted, m.maxResult); err != nil {
 		return err
 	}
-	m.ending = m.ending || meta.Ending
+	if meta.Unrun && (meta.OK || c.total > 0) {
+		return protocolError("a result of a call that was not run")
+	}
+	m.ending = m.ending || meta.Ending || meta.Unrun
 	m.forget(c)
 	if len(raw) == 0 {
 		raw = nil

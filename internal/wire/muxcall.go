@@ -43,7 +43,8 @@ type item struct {
 
 // Exec hands over an event and waits for the outcome, as Conn.Exec does. When ctx ends it returns the error at
 // once and the runtime is told that the call is cancelled; until it has answered all the same, it counts among
-// those it runs. The error wraps ErrUnsent when the event did not reach the runtime.
+// those it runs. The error wraps ErrUnsent when the event did not reach the runtime, or the
+// runtime says that it has not begun with it.
 func (m *Mux) Exec(ctx context.Context, meta *ExecMeta, event []byte, to Sink) (RespMeta, []byte, error) {
 	c := &muxCall{
 		wanted: meta.Stream && to.Chunk != nil, signal: make(chan struct{}, 1), log: to.Log, credit: InitialWindow,
@@ -83,6 +84,8 @@ func (m *Mux) follow(ctx context.Context, c *muxCall, chunk func(kind string, ra
 			return RespMeta{}, nil, fmt.Errorf("%w: %w", err, refused)
 		case err != nil:
 			return RespMeta{}, nil, err
+		case one.answer != nil && one.answer.Unrun:
+			return RespMeta{}, nil, fmt.Errorf("%w: the runtime ended before it was begun", ErrUnsent)
 		case one.answer != nil && refused != nil:
 			return *one.answer, nil, refused
 		case one.answer != nil:

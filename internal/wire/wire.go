@@ -83,6 +83,9 @@ type RespMeta struct {
 	Stack    []string `json:"stack,omitempty"`
 	Streamed bool     `json:"streamed,omitempty"`
 	Ending   bool     `json:"ending,omitempty"` // the runtime ends by itself after this answer and takes no other call
+	// Unrun says, where calls run at once, that another ended the runtime before this one was begun: it may be run
+	// elsewhere.
+	Unrun bool `json:"unrun,omitempty"`
 }
 
 // ChunkMeta goes with an item of a streamed result: raw bytes as they are to be written (Kind "bytes" or

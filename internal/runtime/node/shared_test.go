@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
 
@@ -67,6 +71,20 @@ func (s *shared) begin(ctx context.Context, event string) <-chan called {
 		done <- c
 	}()
 	return done
+}
+
+// unread is how much of what was sent the runtime has not read, at least.
+func (s *shared) unread(t *testing.T) int {
+	t.Helper()
+	raw, err := s.socket.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	if failed := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); failed != nil || err != nil {
+		t.Fatal(failed, err)
+	}
+	return n
 }
 
 func TestSharedOutputIsItsCalls(t *testing.T) {
@@ -198,6 +216,36 @@ exports.handle = async (event) => {
 				t.Errorf("exit status %d, want %d", code, tt.status)
 			}
 		})
+	}
+}
+
+// TestSharedExitBeforeOthersAreBegun has a call end the process while the next wait to be read.
+func TestSharedExitBeforeOthersAreBegun(t *testing.T) {
+	t.Parallel()
+	s := share(t, `
+const fs = require('node:fs');
+exports.handle = (event) => {
+  if (event !== 'exit') return event;
+  fs.writeSync(1, 'it waits');
+  while (!fs.existsSync(__dirname + '/go'));
+  process.exit(3);
+};`)
+	exits := s.begin(testContext(t), `"exit"`)
+	testenv.Eventually(t, patience, func() bool { return strings.Contains(s.printed(), "it waits") })
+	const others, size = 4, 20_000 // more than is read at once
+	var calls []<-chan called
+	for range others {
+		calls = append(calls, s.begin(testContext(t), `"`+strings.Repeat("x", size)+`"`))
+	}
+	testenv.Eventually(t, patience, func() bool { return s.unread(t) >= others*size })
+	s.write(t, "go", "")
+	if got := <-exits; got.meta.Message != "exit status 3" {
+		t.Errorf("the call: %+v", got)
+	}
+	for n, done := range calls {
+		if got := <-done; !errors.Is(got.err, wire.ErrUnsent) {
+			t.Errorf("call %d, which was not begun: %+v", n, got)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ const LOCATION = /^(?:file:\/\/)?(\/[^\n]*?:\d+)\n/; // as Node writes it before
 
 const OK = '{"ok":true}';
 const OK_ENDING = '{"ok":true,"ending":true}';
+const UNRUN = '{"ok":false,"ending":true,"unrun":true}';
 const STREAMED = '{"ok":true,"streamed":true}';
 const STREAMED_ENDING = '{"ok":true,"streamed":true,"ending":true}';
 

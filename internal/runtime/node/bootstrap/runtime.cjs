@@ -351,6 +351,21 @@ class Runtime {
       const message = this.shared && call !== own ? `${report.message}: the instance was shared, and another call ended it` : report.message;
       this.channel.sendMeta(RESP, call.number, failure({ ...report, message }, true), '');
     }
+    if (this.shared) this.disown();
+  }
+
+  // Says of the calls that have come, and were not begun, that they were not: they can run elsewhere.
+  disown() {
+    const { channel } = this;
+    try {
+      do {
+        for (let frame; (frame = channel.next()) !== undefined; ) {
+          if (frame.type === EXEC) channel.sendMeta(RESP, frame.number, UNRUN, '');
+        }
+      } while (channel.fill());
+    } catch {
+      // nothing more has come, or nobody listens
+    }
   }
 
   // Prints, where several calls run at once: what a call prints goes in frames of its own.
