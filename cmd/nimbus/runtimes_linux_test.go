@@ -25,6 +25,7 @@ func TestRuntimes(t *testing.T) {
 	t.Run("odd", func(t *testing.T) { tryStrangers(t, s.as(t)) })
 	s.checkNothingSleeps()
 	t.Run("refused", func(t *testing.T) { tryRefused(t, s.as(t)) })
+	t.Run("scripts", func(t *testing.T) { tryBuildScripts(t, s) })
 	t.Run("builds", func(t *testing.T) { tryBuilds(t, s.as(t)) })
 
 	// Killed in the middle of a build, with instances of every runtime, it ends that build when it is back.
