@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -23,11 +24,11 @@ func BenchmarkCall(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			i := function(b, source)
 			event := []byte(`{"name":"Ada"}`)
-			meta := execMeta()
-			ctx := testContext(b)
+			meta := runtimetest.ExecMeta()
+			ctx := runtimetest.Context(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := i.conn.Exec(ctx, meta, event, nil); err != nil {
+				if _, _, err := i.Conn.Exec(ctx, meta, event, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -54,16 +55,16 @@ func BenchmarkClaim(b *testing.B) {
 			var private int
 			for b.Loop() {
 				i := blank(b)
-				i.write(b, file, source)
-				private = privateDirty(b, i.cmd.Process.Pid)
+				i.WriteFile(b, file, source)
+				private = privateDirty(b, i.Cmd.Process.Pid)
 				began := time.Now()
-				if meta := i.init(b, wire.InitMsg{}); !meta.OK {
+				if meta := i.Init(b, wire.InitMsg{}); !meta.OK {
 					b.Fatalf("init: %+v", meta)
 				}
 				ready := time.Now()
-				i.want(b, `{"name":"Ada"}`, `{"hello":"Ada"}`)
+				i.Want(b, `{"name":"Ada"}`, `{"hello":"Ada"}`)
 				inits, calls = append(inits, ready.Sub(began)), append(calls, time.Since(ready))
-				_ = i.cmd.Process.Kill()
+				_ = i.Cmd.Process.Kill()
 			}
 			slices.Sort(inits)
 			slices.Sort(calls)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -16,7 +17,7 @@ func TestCallsAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := blank(t)
-			i.write(t, "handler.mjs", "export const instanceConcurrency = "+declaration+`;
+			i.WriteFile(t, "handler.mjs", "export const instanceConcurrency = "+declaration+`;
 const waiting = {};
 const cases = {
   wait: ({ name }) => new Promise((go) => (waiting[name] = go)),
@@ -27,10 +28,10 @@ const cases = {
 };
 export const handle = (event) => cases[event.f](event);
 `)
-			if meta := i.init(t, wire.InitMsg{Concurrency: 3}); !meta.OK {
+			if meta := i.Init(t, wire.InitMsg{Concurrency: 3}); !meta.OK {
 				t.Fatalf("init: %+v", meta)
 			}
-			p := peer{t: t, socket: i.socket, frames: wire.NewReader(i.socket)}
+			p := peer{t: t, socket: i.Socket, frames: wire.NewReader(i.Socket)}
 			p.exec(1, `{"f":"wait","name":"a"}`)
 			p.exec(2, `{"f":"wait","name":"b"}`)
 			p.exec(3, `{"f":"free","name":"a","value":"first"}`)
@@ -51,8 +52,8 @@ export const handle = (event) => cases[event.f](event);
 			p.exec(8, `{"f":"free","name":"b","value":"second"}`)
 			p.answers(map[uint64]string{2: `{"ok":true,"ending":true}"second"`, 8: `{"ok":true,"ending":true}["a","b"]`})
 			p.send(wire.Stop, 0, "") // no call is on its way
-			_ = i.cmd.Wait()
-			if code := i.cmd.ProcessState.ExitCode(); code != 1 {
+			_ = i.Cmd.Wait()
+			if code := i.Cmd.ProcessState.ExitCode(); code != 1 {
 				t.Errorf("exit status %d after an error that nothing caught", code)
 			}
 		})
@@ -102,8 +103,8 @@ func TestCallsAtOnceMustBeDeclared(t *testing.T) {
 		"exports.instanceConcurrency = {};": "exports instanceConcurrency = {}",
 	} {
 		i := blank(t)
-		i.write(t, "handler.js", declaration+"exports.handle = () => 1;")
-		if meta := i.init(t, wire.InitMsg{Concurrency: 3}); meta.OK || meta.Type != "Runtime.InitError" || !strings.Contains(meta.Message, message) {
+		i.WriteFile(t, "handler.js", declaration+"exports.handle = () => 1;")
+		if meta := i.Init(t, wire.InitMsg{Concurrency: 3}); meta.OK || meta.Type != "Runtime.InitError" || !strings.Contains(meta.Message, message) {
 			t.Errorf("%s: got %+v, want %s", declaration, meta, message)
 		}
 	}
@@ -112,14 +113,14 @@ func TestCallsAtOnceMustBeDeclared(t *testing.T) {
 func TestCallsAtOnceEndWithThePlatform(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "handler.js", "exports.instanceConcurrency = true; exports.handle = () => new Promise(() => {});")
-	if meta := i.init(t, wire.InitMsg{Concurrency: 2}); !meta.OK {
+	i.WriteFile(t, "handler.js", "exports.instanceConcurrency = true; exports.handle = () => new Promise(() => {});")
+	if meta := i.Init(t, wire.InitMsg{Concurrency: 2}); !meta.OK {
 		t.Fatalf("init: %+v", meta)
 	}
-	if err := i.conn.Ping(testContext(t)); err != nil {
+	if err := i.Conn.Ping(runtimetest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(i.conn.Close(), i.cmd.Wait()); err != nil {
+	if err := errors.Join(i.Conn.Close(), i.Cmd.Wait()); err != nil {
 		t.Errorf("after the end of the connection: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -88,7 +89,7 @@ exports.handle = (event) => (event ? cases[event]() : 'well');
 		"required":     {"Error", "Cannot find module './nowhere'"},
 	}
 	for event, want := range tests {
-		meta := i.wantError(t, mustJSON(t, event), want[0], want[1])
+		meta := i.WantError(t, runtimetest.JSON(t, event), want[0], want[1])
 		if len(meta.Message) > 20_000 || len(meta.Stack) > 120 {
 			t.Errorf("%s: a message of %d bytes and a stack of %d lines are not bounded", event, len(meta.Message), len(meta.Stack))
 		}
@@ -100,17 +101,17 @@ exports.handle = (event) => (event ? cases[event]() : 'well');
 				t.Errorf("%s: the stack shows our frames: %q", event, meta.Stack)
 			}
 		}
-		i.want(t, `null`, `"well"`)
+		i.Want(t, `null`, `"well"`)
 	}
 
-	meta := i.wantError(t, `"caused"`, "MyError", "outer")
+	meta := i.WantError(t, `"caused"`, "MyError", "outer")
 	stack := strings.Join(meta.Stack, "\n")
 	for _, part := range []string{"Error: outer\n", "at Object.caused", "handler.js:10:", "Caused by: TypeError: zero", "at zero", "handler.js:5:"} {
 		if !strings.Contains(stack, part) {
 			t.Errorf("the stack lacks %q:\n%s", part, stack)
 		}
 	}
-	if got := i.printed(); got != "" {
+	if got := i.Printed(); got != "" {
 		t.Errorf("the bootstrap printed what the platform logs:\n%s", got)
 	}
 }
@@ -151,17 +152,17 @@ exports.handle = (event) => { console.log('here'); return cases[event](); };
 			i := function(t, source)
 			var meta wire.RespMeta
 			if event == "streamed" {
-				var items []item
-				if meta, items = i.stream(t, mustJSON(t, event)); len(items) != 1 || meta.OK || meta.Type != want[0] || meta.Message != want[1] {
+				var items []runtimetest.Item
+				if meta, items = i.Stream(t, runtimetest.JSON(t, event)); len(items) != 1 || meta.OK || meta.Type != want[0] || meta.Message != want[1] {
 					t.Errorf("got %+v and %q", meta, items)
 				}
 			} else {
-				meta = i.wantError(t, mustJSON(t, event), want[0], want[1])
+				meta = i.WantError(t, runtimetest.JSON(t, event), want[0], want[1])
 			}
 			if !meta.Ending {
 				t.Error("the answer does not say that the runtime ends")
 			}
-			if err := i.cmd.Wait(); i.cmd.ProcessState.ExitCode() != 1 {
+			if err := i.Cmd.Wait(); i.Cmd.ProcessState.ExitCode() != 1 {
 				t.Errorf("it ended with %v", err)
 			}
 		})
@@ -188,20 +189,20 @@ exports.handle = (event) => cases[event]();
 		t.Run(event, func(t *testing.T) {
 			t.Parallel()
 			i := function(t, source)
-			i.want(t, mustJSON(t, event), `"left"`)
-			meta, got := i.call(t, `"wait"`)
+			i.Want(t, runtimetest.JSON(t, event), `"left"`)
+			meta, got := i.Call(t, `"wait"`)
 			if !meta.OK || !meta.Ending || got != `"unharmed"` {
 				t.Errorf("got %s %+v", got, meta)
 			}
-			i.wantLog(t, "after the answer of an earlier call: RangeError: left behind\n")
-			if err := i.cmd.Wait(); i.cmd.ProcessState.ExitCode() != 1 {
+			i.WantLog(t, "after the answer of an earlier call: RangeError: left behind\n")
+			if err := i.Cmd.Wait(); i.Cmd.ProcessState.ExitCode() != 1 {
 				t.Errorf("it ended with %v", err)
 			}
 		})
 	}
 	i := function(t, source)
-	i.want(t, `"wait"`, `"unharmed"`)
-	i.wantError(t, `"own"`, "TypeError", "its own")
+	i.Want(t, `"wait"`, `"unharmed"`)
+	i.WantError(t, `"own"`, "TypeError", "its own")
 }
 
 // TestUsersListeners sees that code which handles such errors itself is left alone.
@@ -219,8 +220,8 @@ exports.handle = async (event) => {
   return 'well';
 };
 `)
-	i.want(t, `1`, `"well"`)
-	i.want(t, `"heard"`, `["rejection","timer"]`)
+	i.Want(t, `1`, `"well"`)
+	i.Want(t, `"heard"`, `["rejection","timer"]`)
 }
 
 func TestTheProcessEnds(t *testing.T) {
@@ -235,12 +236,12 @@ func TestTheProcessEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := function(t, "exports.handle = () => {\n  console.log('here');\n  "+tt.body+";\n};\n")
-			meta := i.wantError(t, `1`, "Runtime.ExitError", tt.message)
+			meta := i.WantError(t, `1`, "Runtime.ExitError", tt.message)
 			if !meta.Ending {
 				t.Error("the answer does not say that the runtime ends")
 			}
-			_ = i.cmd.Wait()
-			if got := i.printed(); !strings.Contains(got, "here\n") || name == "exits in a trap" && !strings.Contains(got, "said goodbye\n") {
+			_ = i.Cmd.Wait()
+			if got := i.Printed(); !strings.Contains(got, "here\n") || name == "exits in a trap" && !strings.Contains(got, "said goodbye\n") {
 				t.Errorf("what was printed before the end is lost: %q", got)
 			}
 		})
@@ -253,13 +254,13 @@ func TestTheProcessEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := function(t, "exports.handle = () => {\n  console.log('here');\n  "+body+";\n};\n")
-			_, _, err := i.conn.Exec(testContext(t), execMeta(), []byte(`1`), nil)
+			_, _, err := i.Conn.Exec(runtimetest.Context(t), runtimetest.ExecMeta(), []byte(`1`), nil)
 			if !errors.Is(err, wire.ErrEnded) {
 				t.Errorf("got %v, want %v", err, wire.ErrEnded)
 			}
-			_ = i.cmd.Wait()
-			if !strings.Contains(i.printed(), "here\n") {
-				t.Errorf("what was printed before the end is lost: %q", i.printed())
+			_ = i.Cmd.Wait()
+			if !strings.Contains(i.Printed(), "here\n") {
+				t.Errorf("what was printed before the end is lost: %q", i.Printed())
 			}
 		})
 	}
@@ -270,7 +271,7 @@ func TestInfiniteLoop(t *testing.T) {
 	i := function(t, "exports.handle = () => { for (;;); }")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, _, err := i.conn.Exec(ctx, execMeta(), []byte(`1`), nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := i.Conn.Exec(ctx, runtimetest.ExecMeta(), []byte(`1`), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 	}
 }

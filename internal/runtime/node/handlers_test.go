@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
@@ -69,31 +70,31 @@ exports.Class = class { static handle(event) { return [event, 'static']; } };
 		t.Run(handler, func(t *testing.T) {
 			t.Parallel()
 			i := blank(t)
-			i.write(t, "handler.js", source)
-			i.write(t, "src/my-app/main.js", "exports.handle = () => 'slashed';")
-			i.write(t, "dotted.name.js", "exports.handle = () => 'dotted';")
-			i.write(t, "directory/index.js", "exports.handle = () => 'directory';")
-			i.write(t, "whole.js", "module.exports = function handle() { return 'the exports are the function'; };")
-			i.write(t, "compiled.js", "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = { handle: () => 'compiled' };")
-			i.write(t, "module.mjs", "import { name } from './dependency.mjs'; export const handle = (event) => [event, name];\n"+
+			i.WriteFile(t, "handler.js", source)
+			i.WriteFile(t, "src/my-app/main.js", "exports.handle = () => 'slashed';")
+			i.WriteFile(t, "dotted.name.js", "exports.handle = () => 'dotted';")
+			i.WriteFile(t, "directory/index.js", "exports.handle = () => 'directory';")
+			i.WriteFile(t, "whole.js", "module.exports = function handle() { return 'the exports are the function'; };")
+			i.WriteFile(t, "compiled.js", "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = { handle: () => 'compiled' };")
+			i.WriteFile(t, "module.mjs", "import { name } from './dependency.mjs'; export const handle = (event) => [event, name];\n"+
 				"export const nested = { handle: (event) => [event, 'nested'] };")
-			i.write(t, "dependency.mjs", "export const name = 'a dependency';")
-			i.write(t, "default.mjs", "export default function handle() { return 'by name'; }")
-			i.write(t, "object.mjs", "const o = { handle(event) { return [event, this === o]; } }; export default o;")
-			i.write(t, "anonymous.mjs", "export default () => 'anonymous';")
-			i.write(t, "common.cjs", "exports.handle = () => 'common';")
-			i.write(t, "typed/package.json", `{"type": "module"}`)
-			i.write(t, "typed/main.js", "export const handle = () => 'typed';")
-			i.write(t, "waits.mjs", "const waited = await new Promise((go) => setTimeout(go, 5, 'waited'));\nexport const handle = () => waited;")
+			i.WriteFile(t, "dependency.mjs", "export const name = 'a dependency';")
+			i.WriteFile(t, "default.mjs", "export default function handle() { return 'by name'; }")
+			i.WriteFile(t, "object.mjs", "const o = { handle(event) { return [event, this === o]; } }; export default o;")
+			i.WriteFile(t, "anonymous.mjs", "export default () => 'anonymous';")
+			i.WriteFile(t, "common.cjs", "exports.handle = () => 'common';")
+			i.WriteFile(t, "typed/package.json", `{"type": "module"}`)
+			i.WriteFile(t, "typed/main.js", "export const handle = () => 'typed';")
+			i.WriteFile(t, "waits.mjs", "const waited = await new Promise((go) => setTimeout(go, 5, 'waited'));\nexport const handle = () => waited;")
 			if handler == "plain.handle" {
 				requireSyntaxDetection(t)
-				i.write(t, "plain.js", "export const handle = () => 'an ES module by its text';")
+				i.WriteFile(t, "plain.js", "export const handle = () => 'an ES module by its text';")
 			}
-			if meta := i.init(t, wire.InitMsg{Handler: handler}); !meta.OK {
+			if meta := i.Init(t, wire.InitMsg{Handler: handler}); !meta.OK {
 				t.Fatalf("init: %+v", meta)
 			}
-			i.want(t, `7`, want)
-			i.want(t, `7`, want)
+			i.Want(t, `7`, want)
+			i.Want(t, `7`, want)
 		})
 	}
 }
@@ -101,7 +102,7 @@ exports.Class = class { static handle(event) { return [event, 'static']; } };
 // requireSyntaxDetection skips the test where Node does not tell an ES module by its text.
 func requireSyntaxDetection(t *testing.T) {
 	t.Helper()
-	version := strings.TrimSpace(run(t, testenv.RequireNode(t), "-p", "process.versions.node"))
+	version := strings.TrimSpace(runtimetest.Run(t, testenv.RequireNode(t), "-p", "process.versions.node"))
 	var major, minor int
 	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
 		t.Fatal(err)
@@ -146,15 +147,15 @@ func TestInitFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := blank(t)
-			i.write(t, "data.txt", "")
-			i.write(t, "handler.js", "exports.handle = (")
-			i.write(t, "n.mjs", "\n\nexport const = 1;")
-			i.write(t, "d/m.js", "exports.handle = () => 1")
+			i.WriteFile(t, "data.txt", "")
+			i.WriteFile(t, "handler.js", "exports.handle = (")
+			i.WriteFile(t, "n.mjs", "\n\nexport const = 1;")
+			i.WriteFile(t, "d/m.js", "exports.handle = () => 1")
 			if tt.file == "" {
 				tt.file = "handler.js"
 			}
-			i.write(t, tt.file, tt.source)
-			meta := i.init(t, wire.InitMsg{Handler: tt.handler})
+			i.WriteFile(t, tt.file, tt.source)
+			meta := i.Init(t, wire.InitMsg{Handler: tt.handler})
 			if meta.OK || meta.Type != tt.kind || !strings.Contains(meta.Message, tt.message) {
 				t.Errorf("got %+v, want %s: %s", meta, tt.kind, tt.message)
 			}
@@ -184,8 +185,8 @@ exports.handle = (event, context) => {
 `)
 	const want = `["0197-request","greet","3","default",256,"trace-1","","0197-request","greet","3","256",` +
 		`"arn:nimbus:lambda:local:default:function:greet:3","/nimbus/default/greet"]`
-	i.want(t, `null`, want)
-	i.want(t, `null`, want)
+	i.Want(t, `null`, want)
+	i.Want(t, `null`, want)
 }
 
 func TestCallbacks(t *testing.T) {
@@ -207,11 +208,11 @@ const cases = {
 };
 exports.handle = (event, context, callback) => cases[event](context, callback);
 `)
-	i.wantError(t, `"error"`, "TypeError", "by callback")
-	i.wantError(t, `"text"`, "string", "words")
-	i.want(t, `"twice"`, `1`)
-	i.wantError(t, `"never"`, "Runtime.NeverSettled", "without calling its callback")
-	i.wantError(t, `"throws"`, "RangeError", "thrown")
-	i.want(t, `"waits"`, `["timer"]`)
-	i.want(t, `"goesOn"`, `[]`)
+	i.WantError(t, `"error"`, "TypeError", "by callback")
+	i.WantError(t, `"text"`, "string", "words")
+	i.Want(t, `"twice"`, `1`)
+	i.WantError(t, `"never"`, "Runtime.NeverSettled", "without calling its callback")
+	i.WantError(t, `"throws"`, "RangeError", "thrown")
+	i.Want(t, `"waits"`, `["timer"]`)
+	i.Want(t, `"goesOn"`, `[]`)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nimbus/internal/runtime/node"
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
@@ -16,7 +17,7 @@ import (
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "lib/main.js", `
+	i.WriteFile(t, "lib/main.js", `
 const atImport = process.env.GREETING;
 exports.handle = (event) => {
   switch (event) {
@@ -28,7 +29,7 @@ exports.handle = (event) => {
   }
 };
 `)
-	meta := i.init(t, wire.InitMsg{Handler: "lib/main.handle", Env: map[string]string{
+	meta := i.Init(t, wire.InitMsg{Handler: "lib/main.handle", Env: map[string]string{
 		"GREETING": "hello 🎉", "TZ": "JST-9", "HOME": "/var/function", "_HANDLER": "forged", "NIMBUS_FUNCTION_NAME": "forged",
 		"__proto__": "no trap",
 	}})
@@ -37,13 +38,13 @@ exports.handle = (event) => {
 	}
 	want := map[string]string{
 		"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/var/function", "TMPDIR": "/tmp", "LANG": "C.UTF-8",
-		"GREETING": "hello 🎉", "TZ": "JST-9", "LAMBDA_TASK_ROOT": i.code, "__proto__": "no trap",
+		"GREETING": "hello 🎉", "TZ": "JST-9", "LAMBDA_TASK_ROOT": i.Code, "__proto__": "no trap",
 		"_HANDLER": "lib/main.handle", "NIMBUS_FUNCTION_NAME": "greet", "NIMBUS_FUNCTION_ID": "f1",
 		"AWS_LAMBDA_FUNCTION_NAME": "greet", "AWS_LAMBDA_FUNCTION_VERSION": "3", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
 		"NIMBUS_FUNCTION_VERSION": "3", "NIMBUS_FUNCTION_MEMORY_SIZE": "256",
-		"NIMBUS_CODE_DIR": i.code, "NIMBUS_HANDLER": "lib/main.handle", "NIMBUS_NAMESPACE": "default",
+		"NIMBUS_CODE_DIR": i.Code, "NIMBUS_HANDLER": "lib/main.handle", "NIMBUS_NAMESPACE": "default",
 	}
-	_, result := i.call(t, `"env"`)
+	_, result := i.Call(t, `"env"`)
 	var got map[string]string
 	if err := json.Unmarshal([]byte(result), &got); err != nil {
 		t.Fatal(err)
@@ -51,10 +52,10 @@ exports.handle = (event) => {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
-	i.want(t, `"process"`, `["hello 🎉",true,[`+mustJSON(t, filepath.Join(i.code, "lib/main.js"))+`],`+
-		mustJSON(t, node.Flags())+`,9,false,true]`)
-	i.want(t, `"change"`, `"/"`)
-	i.want(t, `"again"`, `["changed","/"]`)
+	i.Want(t, `"process"`, `["hello 🎉",true,[`+runtimetest.JSON(t, filepath.Join(i.Code, "lib/main.js"))+`],`+
+		runtimetest.JSON(t, node.Flags())+`,9,false,true]`)
+	i.Want(t, `"change"`, `"/"`)
+	i.Want(t, `"again"`, `["changed","/"]`)
 }
 
 // TestOutput reads the log by hand: everything printed before an answer is in the pipe before it.
@@ -83,7 +84,7 @@ const cases = {
 };
 exports.handle = (event) => cases[event]();
 `)
-	i.wantLog(t, "at import\n")
+	i.WantLog(t, "at import\n")
 	for _, tt := range []struct{ event, result, log string }{
 		{"prints", `null`, "line é \uFFFD \x00\n"},
 		{"prints", `null`, "no newline"},
@@ -106,10 +107,10 @@ exports.handle = (event) => cases[event]();
 		{"closes", `null`, ""},
 		{"afterClose", `"still well"`, ""},
 	} {
-		i.want(t, mustJSON(t, tt.event), tt.result)
-		i.wantLog(t, tt.log)
+		i.Want(t, runtimetest.JSON(t, tt.event), tt.result)
+		i.WantLog(t, tt.log)
 	}
-	if strings.Contains(i.printed(), "swallowed") || strings.Contains(i.printed(), "lost") {
+	if strings.Contains(i.Printed(), "swallowed") || strings.Contains(i.Printed(), "lost") {
 		t.Error("printed what should not have been")
 	}
 }
@@ -154,10 +155,10 @@ exports.handle = (event) => {
 };
 `)
 	for range 2 {
-		i.want(t, `[1,"é"]`, `[1,"é"]`)
-		i.want(t, `"async"`, `"from an async function"`)
-		i.want(t, `"`+strings.Repeat("x", 100_000)+`"`, `"`+strings.Repeat("x", 100_000)+`"`)
-		meta := i.wantError(t, `"throws"`, "TypeError", "thrown")
+		i.Want(t, `[1,"é"]`, `[1,"é"]`)
+		i.Want(t, `"async"`, `"from an async function"`)
+		i.Want(t, `"`+strings.Repeat("x", 100_000)+`"`, `"`+strings.Repeat("x", 100_000)+`"`)
+		meta := i.WantError(t, `"throws"`, "TypeError", "thrown")
 		if meta.Ending {
 			t.Errorf("got %+v", meta)
 		}
@@ -173,7 +174,7 @@ exports.handle = () => {
   return 'too late';
 };
 `)
-	if _, _, err := i.conn.Exec(testContext(t), execMeta(), []byte(`1`), nil); err == nil || !strings.Contains(err.Error(), "protocol") {
+	if _, _, err := i.Conn.Exec(runtimetest.Context(t), runtimetest.ExecMeta(), []byte(`1`), nil); err == nil || !strings.Contains(err.Error(), "protocol") {
 		t.Errorf("got %v, want a broken protocol", err)
 	}
 }
@@ -181,13 +182,13 @@ exports.handle = () => {
 func TestProcessesAndThreads(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "worker.js", `
+	i.WriteFile(t, "worker.js", `
 const { parentPort, workerData } = require('worker_threads');
 console.log('from a worker');
 parentPort.postMessage(workerData * 2);
 `)
-	i.write(t, "child.js", "process.on('message', (m) => { process.send(m * 2); process.disconnect(); }); console.log('from a child');")
-	i.write(t, "handler.js", `
+	i.WriteFile(t, "child.js", "process.on('message', (m) => { process.send(m * 2); process.disconnect(); }); console.log('from a child');")
+	i.WriteFile(t, "handler.js", `
 const { Worker } = require('worker_threads');
 const { execFileSync, fork, spawn } = require('child_process');
 const { once } = require('events');
@@ -214,35 +215,35 @@ const cases = {
 };
 exports.handle = (event) => cases[event]();
 `)
-	if meta := i.init(t, wire.InitMsg{}); !meta.OK {
+	if meta := i.Init(t, wire.InitMsg{}); !meta.OK {
 		t.Fatalf("init: %+v", meta)
 	}
-	i.want(t, `"worker"`, `42`)
-	i.wantLog(t, "from a worker\n")
-	i.want(t, `"run"`, `"x\n"`)
-	i.want(t, `"fork"`, `42`)
-	i.wantLog(t, "from a child\n")
-	i.want(t, `"inherits"`, `0`)
-	i.wantLog(t, "printed by a program\n")
-	i.want(t, `"descriptors"`, `0`)
-	i.want(t, `"http"`, `"served"`)
+	i.Want(t, `"worker"`, `42`)
+	i.WantLog(t, "from a worker\n")
+	i.Want(t, `"run"`, `"x\n"`)
+	i.Want(t, `"fork"`, `42`)
+	i.WantLog(t, "from a child\n")
+	i.Want(t, `"inherits"`, `0`)
+	i.WantLog(t, "printed by a program\n")
+	i.Want(t, `"descriptors"`, `0`)
+	i.Want(t, `"http"`, `"served"`)
 	// What is left behind stands still between calls.
-	i.want(t, `"interval"`, `"goes on"`)
-	i.want(t, `"sleep"`, `null`)
-	_, ticks := i.call(t, `"ticks"`)
+	i.Want(t, `"interval"`, `"goes on"`)
+	i.Want(t, `"sleep"`, `null`)
+	_, ticks := i.Call(t, `"ticks"`)
 	if ticks == "0" {
 		t.Error("an interval did not go on during the next call")
 	}
 	other := function(t, "exports.handle = () => new Promise((go) => setTimeout(go, 50, 'a while in which it would tick'));")
-	other.want(t, `1`, `"a while in which it would tick"`)
-	i.wantOneOf(t, `"ticks"`, ticks)
+	other.Want(t, `1`, `"a while in which it would tick"`)
+	wantOneOf(t, i, `"ticks"`, ticks)
 }
 
 // wantOneOf calls and expects what an earlier call answered, or the one tick that was due since.
-func (i *instance) wantOneOf(t *testing.T, event, before string) {
+func wantOneOf(t *testing.T, i *runtimetest.Instance, event, before string) {
 	t.Helper()
 	var was, is int
-	_, after := i.call(t, event)
+	_, after := i.Call(t, event)
 	if json.Unmarshal([]byte(before), &was) != nil || json.Unmarshal([]byte(after), &is) != nil || is > was+2 {
 		t.Errorf("it ticked between calls: from %s to %s", before, after)
 	}
@@ -251,33 +252,33 @@ func (i *instance) wantOneOf(t *testing.T, event, before string) {
 func TestModules(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "node_modules/dep/package.json", `{"name": "dep", "main": "main.js", "exports": {"import": "./main.mjs", "require": "./main.js"}}`)
-	i.write(t, "node_modules/dep/main.js", "exports.kind = 'required';")
-	i.write(t, "node_modules/dep/main.mjs", "export const kind = 'imported';")
-	i.write(t, "a.js", "exports.early = true; exports.seen = require('./b').seen;")
-	i.write(t, "b.js", "exports.seen = require('./a').early;")
-	i.write(t, "data.json", `{"x": 1}`)
-	i.write(t, "util.js", "exports.mine = true;")
-	i.write(t, "handler.js", `
+	i.WriteFile(t, "node_modules/dep/package.json", `{"name": "dep", "main": "main.js", "exports": {"import": "./main.mjs", "require": "./main.js"}}`)
+	i.WriteFile(t, "node_modules/dep/main.js", "exports.kind = 'required';")
+	i.WriteFile(t, "node_modules/dep/main.mjs", "export const kind = 'imported';")
+	i.WriteFile(t, "a.js", "exports.early = true; exports.seen = require('./b').seen;")
+	i.WriteFile(t, "b.js", "exports.seen = require('./a').early;")
+	i.WriteFile(t, "data.json", `{"x": 1}`)
+	i.WriteFile(t, "util.js", "exports.mine = true;")
+	i.WriteFile(t, "handler.js", `
 exports.handle = async () => [require('dep').kind, (await import('dep')).kind, require('./a').seen, require('./data.json').x,
   require('./util').mine, typeof require('util').inspect, typeof require('node:test'), Object.keys(require.cache).some((f) => /warm/.test(f))];
 `)
-	if meta := i.init(t, wire.InitMsg{}); !meta.OK {
+	if meta := i.Init(t, wire.InitMsg{}); !meta.OK {
 		t.Fatalf("init: %+v", meta)
 	}
-	i.want(t, `1`, `["required","imported",true,1,true,"function","function",false]`)
+	i.Want(t, `1`, `["required","imported",true,1,true,"function","function",false]`)
 }
 
 // TestSourceMaps sees that the option which maps stacks is obeyed when Node was started with it.
 func TestSourceMaps(t *testing.T) {
 	t.Parallel()
 	i := blankWith(t, testenv.RequireNode(t), "--enable-source-maps")
-	i.write(t, "handler.js", "exports.handle = () => { throw new TypeError('mapped'); };\n//# sourceMappingURL=handler.js.map\n")
-	i.write(t, "handler.js.map", `{"version":3,"file":"handler.js","sources":["original.ts"],"names":[],"mappings":"AAAA"}`)
-	if meta := i.init(t, wire.InitMsg{}); !meta.OK {
+	i.WriteFile(t, "handler.js", "exports.handle = () => { throw new TypeError('mapped'); };\n//# sourceMappingURL=handler.js.map\n")
+	i.WriteFile(t, "handler.js.map", `{"version":3,"file":"handler.js","sources":["original.ts"],"names":[],"mappings":"AAAA"}`)
+	if meta := i.Init(t, wire.InitMsg{}); !meta.OK {
 		t.Fatalf("init: %+v", meta)
 	}
-	meta := i.wantError(t, `1`, "TypeError", "mapped")
+	meta := i.WantError(t, `1`, "TypeError", "mapped")
 	if stack := strings.Join(meta.Stack, "\n"); !strings.Contains(stack, "original.ts:1:1") || strings.Contains(stack, "bootstrap.cjs") {
 		t.Errorf("the stack is not mapped:\n%s", stack)
 	}

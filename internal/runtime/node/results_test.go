@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
@@ -63,7 +64,7 @@ exports.handle = (event) => cases[event.f](event.x);
 		`{"f":"boxed"}`:                                       `["s",1,true]`,
 	}
 	for event, want := range results {
-		i.want(t, event, want)
+		i.Want(t, event, want)
 	}
 	failures := map[string]string{
 		"big":       "result is a BigInt",
@@ -77,77 +78,77 @@ exports.handle = (event) => cases[event.f](event.x);
 		"proxy":     "trap",
 	}
 	for f, message := range failures {
-		meta := i.wantError(t, fmt.Sprintf(`{"f":%q}`, f), "Runtime.MarshalError", message)
+		meta := i.WantError(t, fmt.Sprintf(`{"f":%q}`, f), "Runtime.MarshalError", message)
 		if len(meta.Stack) > 0 {
 			t.Errorf("%s: a stack of ours was shown: %q", f, meta.Stack)
 		}
 	}
-	i.wantError(t, `{"f":`, "Runtime.UnmarshalError", "Unable to unmarshal input")
-	i.wantError(t, "\"\xff\"", "Runtime.UnmarshalError", "Unable to unmarshal input")
-	i.want(t, `{"f":"echo","x":1}`, `1`)
+	i.WantError(t, `{"f":`, "Runtime.UnmarshalError", "Unable to unmarshal input")
+	i.WantError(t, "\"\xff\"", "Runtime.UnmarshalError", "Unable to unmarshal input")
+	i.Want(t, `{"f":"echo","x":1}`, `1`)
 }
 
 func TestNoEvent(t *testing.T) {
 	t.Parallel()
 	i := function(t, "exports.handle = (event) => [event];")
-	i.want(t, ``, `[null]`)
+	i.Want(t, ``, `[null]`)
 }
 
 func TestSixMegabytesInAndOut(t *testing.T) {
 	t.Parallel()
 	i := function(t, "exports.handle = (event) => event;")
 	for _, text := range []string{strings.Repeat("x", 6<<20-2), strings.Repeat("é", 3<<20-1), strings.Repeat("y", 16<<10)} {
-		i.want(t, `"`+text+`"`, `"`+text+`"`)
-		i.want(t, `1`, `1`)
+		i.Want(t, `"`+text+`"`, `"`+text+`"`)
+		i.Want(t, `1`, `1`)
 	}
 }
 
 func TestResponseOverItsBound(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "handler.js", `
+	i.WriteFile(t, "handler.js", `
 function* forever() { for (;;) yield 1; }
 exports.handle = (event) => (event === 'generator' ? forever() : event.text.repeat(event.n));
 `)
-	i.init(t, wire.InitMsg{MaxResponse: 100, MaxStream: 1000})
-	i.want(t, `{"text":"x","n":98}`, `"`+strings.Repeat("x", 98)+`"`)
-	i.want(t, `{"text":"é","n":49}`, `"`+strings.Repeat("é", 49)+`"`)
-	i.wantError(t, `{"text":"x","n":99}`, "Function.ResponseSizeTooLarge", "the response is 101 bytes, over the bound of 100")
-	i.wantError(t, `{"text":"é","n":50}`, "Function.ResponseSizeTooLarge", "the response is 102 bytes, over the bound of 100")
-	i.wantError(t, `"generator"`, "Function.ResponseSizeTooLarge", "over the bound of 100")
+	i.Init(t, wire.InitMsg{MaxResponse: 100, MaxStream: 1000})
+	i.Want(t, `{"text":"x","n":98}`, `"`+strings.Repeat("x", 98)+`"`)
+	i.Want(t, `{"text":"é","n":49}`, `"`+strings.Repeat("é", 49)+`"`)
+	i.WantError(t, `{"text":"x","n":99}`, "Function.ResponseSizeTooLarge", "the response is 101 bytes, over the bound of 100")
+	i.WantError(t, `{"text":"é","n":50}`, "Function.ResponseSizeTooLarge", "the response is 102 bytes, over the bound of 100")
+	i.WantError(t, `"generator"`, "Function.ResponseSizeTooLarge", "over the bound of 100")
 }
 
 func TestManyCallsOneAfterAnother(t *testing.T) {
 	t.Parallel()
 	i := function(t, "let n = 0; exports.handle = (event) => (event % 2 ? [++n, event] : Promise.resolve([++n, event]));")
 	for n := 1; n <= 2000; n++ {
-		i.want(t, fmt.Sprint(n), fmt.Sprintf("[%d,%d]", n, n))
+		i.Want(t, fmt.Sprint(n), fmt.Sprintf("[%d,%d]", n, n))
 	}
 }
 
 func TestPingAndStop(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	if err := i.conn.Ping(testContext(t)); err != nil {
+	if err := i.Conn.Ping(runtimetest.Context(t)); err != nil {
 		t.Fatalf("ping of a blank: %v", err)
 	}
-	i.write(t, "handler.js", `
+	i.WriteFile(t, "handler.js", `
 process.on('exit', () => console.log('said goodbye'));
 exports.handle = () => { setInterval(() => {}, 1000); return 1; };
 `)
-	i.init(t, wire.InitMsg{})
-	i.want(t, `0`, `1`)
-	if err := i.conn.Ping(testContext(t)); err != nil {
+	i.Init(t, wire.InitMsg{})
+	i.Want(t, `0`, `1`)
+	if err := i.Conn.Ping(runtimetest.Context(t)); err != nil {
 		t.Fatalf("ping: %v", err)
 	}
-	if err := i.conn.Stop(testContext(t)); err != nil {
+	if err := i.Conn.Stop(runtimetest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := i.cmd.Wait(); err != nil {
+	if err := i.Cmd.Wait(); err != nil {
 		t.Errorf("stopped: %v, want exit status 0", err)
 	}
-	if !strings.Contains(i.printed(), "said goodbye") {
-		t.Errorf("listeners of exit did not run; printed %q", i.printed())
+	if !strings.Contains(i.Printed(), "said goodbye") {
+		t.Errorf("listeners of exit did not run; printed %q", i.Printed())
 	}
 }
 
@@ -160,11 +161,11 @@ func TestEndsWithThePlatform(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := function(t, source)
-			i.want(t, `1`, `1`)
-			if err := i.conn.Close(); err != nil {
+			i.Want(t, `1`, `1`)
+			if err := i.Conn.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := i.cmd.Wait(); err != nil {
+			if err := i.Cmd.Wait(); err != nil {
 				t.Errorf("after the end of the connection: %v", err)
 			}
 		})
@@ -178,8 +179,8 @@ func TestSiblingsDiffer(t *testing.T) {
 const { randomUUID, randomBytes, webcrypto } = require('crypto');
 exports.handle = () => [Math.random(), randomUUID(), webcrypto.getRandomValues(new Uint32Array(2)).join(), randomBytes(8).toString('hex')];
 `
-	_, one := function(t, source).call(t, `1`)
-	_, other := function(t, source).call(t, `1`)
+	_, one := function(t, source).Call(t, `1`)
+	_, other := function(t, source).Call(t, `1`)
 	drawn := strings.Split(strings.Trim(one, "[]"), ",")
 	for _, part := range drawn {
 		if strings.Contains(other, part) {

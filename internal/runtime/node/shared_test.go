@@ -11,13 +11,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
 
 // shared is an instance that runs several calls at once.
 type shared struct {
-	*instance
+	*runtimetest.Instance
 	mux *wire.Mux
 }
 
@@ -25,11 +26,11 @@ type shared struct {
 func share(t *testing.T, source string) *shared {
 	t.Helper()
 	i := blank(t)
-	i.write(t, "handler.js", "exports.instanceConcurrency = 10;\n"+source)
-	if meta := i.init(t, wire.InitMsg{Concurrency: 10}); !meta.OK {
+	i.WriteFile(t, "handler.js", "exports.instanceConcurrency = 10;\n"+source)
+	if meta := i.Init(t, wire.InitMsg{Concurrency: 10}); !meta.OK {
 		t.Fatalf("init: %+v", meta)
 	}
-	s := &shared{instance: i, mux: i.conn.Mux(10)}
+	s := &shared{Instance: i, mux: i.Conn.Mux(10)}
 	t.Cleanup(func() {
 		s.mux.Close()
 		s.mux.Wait()
@@ -41,7 +42,7 @@ func share(t *testing.T, source string) *shared {
 type called struct {
 	meta    wire.RespMeta
 	raw     string
-	items   []item
+	items   []string
 	printed string
 	err     error
 }
@@ -57,10 +58,10 @@ func (s *shared) begin(ctx context.Context, event string) <-chan called {
 			defer mu.Unlock()
 			c.printed += fmt.Sprintf("%s: %s", stream, p)
 		}}
-		meta := execMeta()
+		meta := runtimetest.ExecMeta()
 		if meta.Stream = strings.Contains(event, "stream"); meta.Stream {
-			to.Chunk = func(kind string, raw []byte) error {
-				c.items = append(c.items, item{kind, string(raw)})
+			to.Chunk = func(_ string, raw []byte) error {
+				c.items = append(c.items, string(raw))
 				return nil
 			}
 		}
@@ -76,7 +77,7 @@ func (s *shared) begin(ctx context.Context, event string) <-chan called {
 // unread is how much of what was sent the runtime has not read, at least.
 func (s *shared) unread(t *testing.T) int {
 	t.Helper()
-	raw, err := s.socket.(syscall.Conn).SyscallConn()
+	raw, err := s.Socket.(syscall.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ exports.handle = async (name) => {
 };`)
 	var calls []<-chan called
 	for n := range 10 {
-		calls = append(calls, s.begin(testContext(t), fmt.Sprintf(`"n%d"`, n)))
+		calls = append(calls, s.begin(runtimetest.Context(t), fmt.Sprintf(`"n%d"`, n)))
 	}
 	for n, done := range calls {
 		got := <-done
@@ -118,7 +119,7 @@ exports.handle = async (name) => {
 	}
 	// What is no call's, or not any more, is the instance's.
 	for _, part := range []string{"while it is imported\n", "a child of n3\n", "n3 is over\n"} {
-		s.wantLog(t, part)
+		s.WantLog(t, part)
 	}
 }
 
@@ -126,7 +127,7 @@ func TestSharedLongOutput(t *testing.T) {
 	t.Parallel()
 	s := share(t, `exports.handle = (event) => { process.stdout.write('é'.repeat(event)); return 1; };`)
 	const letters = 1 << 20
-	got := <-s.begin(testContext(t), fmt.Sprint(letters))
+	got := <-s.begin(runtimetest.Context(t), fmt.Sprint(letters))
 	printed := strings.ReplaceAll(got.printed, "stdout: ", "")
 	if got.err != nil || printed != strings.Repeat("é", letters) {
 		t.Errorf("%d bytes printed, %v", len(printed), got.err)
@@ -136,7 +137,7 @@ func TestSharedLongOutput(t *testing.T) {
 func TestSharedCallbacks(t *testing.T) {
 	t.Parallel()
 	s := share(t, `exports.handle = (event, context, callback) => { setTimeout(() => {}, 1e6); callback(null, event); };`)
-	if got := <-s.begin(testContext(t), "7"); got.err != nil || got.raw != "7" {
+	if got := <-s.begin(runtimetest.Context(t), "7"); got.err != nil || got.raw != "7" {
 		t.Errorf("got %+v", got) // though the event loop is never empty
 	}
 }
@@ -152,16 +153,16 @@ exports.handle = async function* ({ stream, value }) {
 };`)
 	calls := make(map[string]<-chan called)
 	for _, name := range []string{"a", "b", "c"} {
-		calls[name] = s.begin(testContext(t), fmt.Sprintf(`{"stream":true,"value":%q}`, name))
+		calls[name] = s.begin(runtimetest.Context(t), fmt.Sprintf(`{"stream":true,"value":%q}`, name))
 	}
 	for name, done := range calls {
 		got := <-done
 		total := 0
 		for _, one := range got.items {
-			if one.raw != strings.Repeat(name, len(one.raw)) {
-				t.Errorf("stream %s got %.20q", name, one.raw)
+			if one != strings.Repeat(name, len(one)) {
+				t.Errorf("stream %s got %.20q", name, one)
 			}
-			total += len(one.raw)
+			total += len(one)
 		}
 		if got.err != nil || !got.meta.Streamed || total != 3_000_000 || strings.Count(got.printed, name+".") != 30 {
 			t.Errorf("stream %s: %d bytes, %+v, %v", name, total, got.meta, got.err)
@@ -197,7 +198,7 @@ exports.handle = async (event) => {
   await other;
   `+tt.source+`
 };`)
-			one, other := s.begin(testContext(t), `"one"`), s.begin(testContext(t), `"other"`)
+			one, other := s.begin(runtimetest.Context(t), `"one"`), s.begin(runtimetest.Context(t), `"other"`)
 			if got := <-one; got.err != nil || got.meta.Type != tt.kind || got.meta.Message != tt.message || !got.meta.Ending {
 				t.Errorf("the call: %+v", got)
 			}
@@ -208,11 +209,11 @@ exports.handle = async (event) => {
 				tt.other != "" && (got.meta.Type != tt.kind || got.meta.Message != tt.other):
 				t.Errorf("the other: %+v", got)
 			}
-			if got := <-s.begin(testContext(t), `"other"`); !errors.Is(got.err, wire.ErrUnsent) {
+			if got := <-s.begin(runtimetest.Context(t), `"other"`); !errors.Is(got.err, wire.ErrUnsent) {
 				t.Errorf("one more call: %+v", got)
 			}
-			_ = s.cmd.Wait()
-			if code := s.cmd.ProcessState.ExitCode(); code != tt.status {
+			_ = s.Cmd.Wait()
+			if code := s.Cmd.ProcessState.ExitCode(); code != tt.status {
 				t.Errorf("exit status %d, want %d", code, tt.status)
 			}
 		})
@@ -230,15 +231,15 @@ exports.handle = (event) => {
   while (!fs.existsSync(__dirname + '/go'));
   process.exit(3);
 };`)
-	exits := s.begin(testContext(t), `"exit"`)
-	testenv.Eventually(t, patience, func() bool { return strings.Contains(s.printed(), "it waits") })
+	exits := s.begin(runtimetest.Context(t), `"exit"`)
+	testenv.Eventually(t, runtimetest.Patience, func() bool { return strings.Contains(s.Printed(), "it waits") })
 	const others, size = 4, 20_000 // more than is read at once
 	var calls []<-chan called
 	for range others {
-		calls = append(calls, s.begin(testContext(t), `"`+strings.Repeat("x", size)+`"`))
+		calls = append(calls, s.begin(runtimetest.Context(t), `"`+strings.Repeat("x", size)+`"`))
 	}
-	testenv.Eventually(t, patience, func() bool { return s.unread(t) >= others*size })
-	s.write(t, "go", "")
+	testenv.Eventually(t, runtimetest.Patience, func() bool { return s.unread(t) >= others*size })
+	s.WriteFile(t, "go", "")
 	if got := <-exits; got.meta.Message != "exit status 3" {
 		t.Errorf("the call: %+v", got)
 	}
@@ -256,9 +257,9 @@ func TestSharedErrorOfNoCall(t *testing.T) {
 let throws;
 new Promise((go) => (throws = go)).then(() => setTimeout(() => { throw new Error('nobody asked'); }, 1));
 exports.handle = async () => { throws(); await new Promise((go) => setTimeout(go, 100)); return 'well'; };`)
-	got := <-s.begin(testContext(t), "1")
+	got := <-s.begin(runtimetest.Context(t), "1")
 	if got.err != nil || got.raw != `"well"` || !got.meta.Ending {
 		t.Errorf("got %+v", got)
 	}
-	s.wantLog(t, "Error: nobody asked")
+	s.WantLog(t, "Error: nobody asked")
 }

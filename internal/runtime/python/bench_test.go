@@ -3,6 +3,7 @@ package python_test
 import (
 	"testing"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -10,11 +11,11 @@ import (
 func BenchmarkCall(b *testing.B) {
 	i := function(b, "def handle(event, context): return {'hello': event['name']}")
 	event := []byte(`{"name":"Ada"}`)
-	meta := execMeta()
-	ctx := testContext(b)
+	meta := runtimetest.ExecMeta()
+	ctx := runtimetest.Context(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := i.conn.Exec(ctx, meta, event, nil); err != nil {
+		if _, _, err := i.Conn.Exec(ctx, meta, event, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -24,8 +25,8 @@ func BenchmarkCall(b *testing.B) {
 func BenchmarkStart(b *testing.B) {
 	for b.Loop() {
 		i := blank(b)
-		i.write(b, "handler.py", "def handle(event): return event")
-		if meta := i.init(b, wire.InitMsg{}); !meta.OK {
+		i.WriteFile(b, "handler.py", "def handle(event): return event")
+		if meta := i.Init(b, wire.InitMsg{}); !meta.OK {
 			b.Fatalf("init: %+v", meta)
 		}
 	}

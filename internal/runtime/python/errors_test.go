@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -60,7 +61,7 @@ def handle(event):
 		"syntax":           {"SyntaxError", "invalid syntax"},
 	}
 	for event, want := range tests {
-		meta := i.wantError(t, mustJSON(t, event), want[0], want[1])
+		meta := i.WantError(t, runtimetest.JSON(t, event), want[0], want[1])
 		if len(meta.Message) > 20_000 || len(meta.Stack) > 120 {
 			t.Errorf("%s: a message of %d bytes and a stack of %d lines are not bounded", event, len(meta.Message), len(meta.Stack))
 		}
@@ -69,10 +70,10 @@ def handle(event):
 				t.Errorf("%s: the stack shows our frames: %q", event, meta.Stack)
 			}
 		}
-		i.want(t, `null`, `"well"`)
+		i.Want(t, `null`, `"well"`)
 	}
 
-	meta := i.wantError(t, `"chained"`, "MyError", "outer")
+	meta := i.WantError(t, `"chained"`, "MyError", "outer")
 	stack := strings.Join(meta.Stack, "\n")
 	for _, part := range []string{
 		"Traceback (most recent call last):", `handler.py", line 8, in zero`, "def zero(): return 1 / 0",
@@ -82,7 +83,7 @@ def handle(event):
 			t.Errorf("the stack lacks %q:\n%s", part, stack)
 		}
 	}
-	if got := i.printed(); strings.Contains(got, "Traceback") {
+	if got := i.Printed(); strings.Contains(got, "Traceback") {
 		t.Errorf("the bootstrap printed what the platform logs:\n%s", got)
 	}
 }
@@ -97,16 +98,16 @@ func TestTheRuntimeEndsInTheMiddle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := function(t, "import os\ndef handle(event):\n    print('here')\n    "+body+"\n")
-			_, _, err := i.conn.Exec(testContext(t), execMeta(), []byte(`1`), nil)
+			_, _, err := i.Conn.Exec(runtimetest.Context(t), runtimetest.ExecMeta(), []byte(`1`), nil)
 			if !errors.Is(err, wire.ErrEnded) || !strings.Contains(err.Error(), "the runtime ended") {
 				t.Errorf("got %v, want %v", err, wire.ErrEnded)
 			}
-			if _, _, err := i.conn.Exec(testContext(t), execMeta(), []byte(`1`), nil); !errors.Is(err, wire.ErrEnded) {
+			if _, _, err := i.Conn.Exec(runtimetest.Context(t), runtimetest.ExecMeta(), []byte(`1`), nil); !errors.Is(err, wire.ErrEnded) {
 				t.Errorf("and again: got %v, want %v", err, wire.ErrEnded)
 			}
-			_ = i.cmd.Wait()
-			if !strings.Contains(i.printed(), "here") {
-				t.Errorf("what was printed before the end is lost: %q", i.printed())
+			_ = i.Cmd.Wait()
+			if !strings.Contains(i.Printed(), "here") {
+				t.Errorf("what was printed before the end is lost: %q", i.Printed())
 			}
 		})
 	}
@@ -117,7 +118,7 @@ func TestInfiniteLoop(t *testing.T) {
 	i := function(t, "def handle(event):\n    while True: pass\n")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, _, err := i.conn.Exec(ctx, execMeta(), []byte(`1`), nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := i.Conn.Exec(ctx, runtimetest.ExecMeta(), []byte(`1`), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 	}
 }

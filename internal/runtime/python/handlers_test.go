@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -78,15 +79,15 @@ nan_free = operator.neg
 		t.Run(handler, func(t *testing.T) {
 			t.Parallel()
 			i := blank(t)
-			i.write(t, "handler.py", source)
-			i.write(t, "src/my-app/main.py", "def handle(event): return 'slashed'")
-			i.write(t, "package/__init__.py", "def exported(event): return 'package'")
-			i.write(t, "package/module.py", "def handle(event): return 'dotted'")
-			if meta := i.init(t, wire.InitMsg{Handler: handler}); !meta.OK {
+			i.WriteFile(t, "handler.py", source)
+			i.WriteFile(t, "src/my-app/main.py", "def handle(event): return 'slashed'")
+			i.WriteFile(t, "package/__init__.py", "def exported(event): return 'package'")
+			i.WriteFile(t, "package/module.py", "def handle(event): return 'dotted'")
+			if meta := i.Init(t, wire.InitMsg{Handler: handler}); !meta.OK {
 				t.Fatalf("init: %+v", meta)
 			}
-			i.want(t, `7`, want)
-			i.want(t, `7`, want)
+			i.Want(t, `7`, want)
+			i.Want(t, `7`, want)
 		})
 	}
 }
@@ -115,9 +116,9 @@ func TestInitFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := blank(t)
-			i.write(t, "data.txt", "")
-			i.write(t, "handler.py", tt.source)
-			meta := i.init(t, wire.InitMsg{Handler: tt.handler})
+			i.WriteFile(t, "data.txt", "")
+			i.WriteFile(t, "handler.py", tt.source)
+			meta := i.Init(t, wire.InitMsg{Handler: tt.handler})
 			if meta.OK || meta.Type != tt.kind || !strings.Contains(meta.Message, tt.message) {
 				t.Errorf("got %+v, want %s: %s", meta, tt.kind, tt.message)
 			}
@@ -151,8 +152,8 @@ def handle(event, context):
 `)
 	const want = `["0197-request","greet","3","default",256,"trace-1","0197-request","256",` +
 		`"arn:nimbus:lambda:local:default:function:greet:3","/nimbus/default/greet",null]`
-	i.want(t, `null`, want)
-	i.want(t, `null`, want)
+	i.Want(t, `null`, want)
+	i.Want(t, `null`, want)
 }
 
 // A trace that is recorded is shown to libraries made for AWS; one that is not leaves no trace of the one before.
@@ -170,9 +171,9 @@ def handle(event, context):
 		{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02",
 			`["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02",null]`},
 	} {
-		meta := execMeta()
+		meta := runtimetest.ExecMeta()
 		meta.Traceparent = tt.traceparent
-		resp, raw, err := i.conn.Exec(testContext(t), meta, []byte("null"), nil)
+		resp, raw, err := i.Conn.Exec(runtimetest.Context(t), meta, []byte("null"), nil)
 		if err != nil || !resp.OK || string(raw) != tt.want {
 			t.Errorf("got %+v %s %v, want %s", resp, raw, err, tt.want)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/testenv"
 	"nimbus/internal/wire"
 )
@@ -16,7 +17,7 @@ import (
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "handler.py", `
+	i.WriteFile(t, "handler.py", `
 import os, sys, time
 at_import = os.environ["GREETING"]
 def handle(event):
@@ -29,7 +30,7 @@ def handle(event):
     if event == "path":
         return [p for p in sys.path if "bootstrap" in p or not p]
 `)
-	meta := i.init(t, wire.InitMsg{Env: map[string]string{
+	meta := i.Init(t, wire.InitMsg{Env: map[string]string{
 		"GREETING": "hello 🎉", "TZ": "JST-9", "HOME": "/var/function", "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8",
 		"_HANDLER": "forged", "NIMBUS_FUNCTION_NAME": "forged",
 	}})
@@ -38,13 +39,13 @@ def handle(event):
 	}
 	want := map[string]string{
 		"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/var/function", "TMPDIR": "/tmp", "LANG": "C.UTF-8",
-		"GREETING": "hello 🎉", "PYTHONUNBUFFERED": "1", "TZ": "JST-9", "LAMBDA_TASK_ROOT": i.code,
+		"GREETING": "hello 🎉", "PYTHONUNBUFFERED": "1", "TZ": "JST-9", "LAMBDA_TASK_ROOT": i.Code,
 		"_HANDLER": "handler.handle", "NIMBUS_FUNCTION_NAME": "greet", "NIMBUS_FUNCTION_ID": "f1",
 		"AWS_LAMBDA_FUNCTION_NAME": "greet", "AWS_LAMBDA_FUNCTION_VERSION": "3", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
 		"NIMBUS_FUNCTION_VERSION": "3", "NIMBUS_FUNCTION_MEMORY_SIZE": "256",
-		"NIMBUS_CODE_DIR": i.code, "NIMBUS_HANDLER": "handler.handle", "NIMBUS_NAMESPACE": "default",
+		"NIMBUS_CODE_DIR": i.Code, "NIMBUS_HANDLER": "handler.handle", "NIMBUS_NAMESPACE": "default",
 	}
-	_, result := i.call(t, `"env"`)
+	_, result := i.Call(t, `"env"`)
 	var got map[string]string
 	if err := json.Unmarshal([]byte(result), &got); err != nil {
 		t.Fatal(err)
@@ -52,39 +53,39 @@ def handle(event):
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
-	i.want(t, `"process"`, `["hello 🎉",true,"handler.py",true,9,"handler",false,"Quitter"]`)
-	i.want(t, `"path"`, `[]`)
+	i.Want(t, `"process"`, `["hello 🎉",true,"handler.py",true,9,"handler",false,"Quitter"]`)
+	i.Want(t, `"path"`, `[]`)
 }
 
 func TestSettingsOfAFreshProcess(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "lib/extra.py", "value = 'from PYTHONPATH'")
-	i.write(t, "handler.py", `
+	i.WriteFile(t, "lib/extra.py", "value = 'from PYTHONPATH'")
+	i.WriteFile(t, "handler.py", `
 import os, sys, extra
 def handle(event):
     return [hash("a"), extra.value, sys.flags.optimize, os.environ["SECRET"], os.getpid(), os.environ["NIMBUS_NAMESPACE"]]
 `)
-	meta := i.init(t, wire.InitMsg{Env: map[string]string{
-		"PYTHONHASHSEED": "1", "PYTHONPATH": filepath.Join(i.code, "lib"), "PYTHONOPTIMIZE": "1",
+	meta := i.Init(t, wire.InitMsg{Env: map[string]string{
+		"PYTHONHASHSEED": "1", "PYTHONPATH": filepath.Join(i.Code, "lib"), "PYTHONOPTIMIZE": "1",
 		"LD_BIND_NOW": "1", "LC_ALL": "C.UTF-8", "SECRET": strings.Repeat("é", 30_000),
 	}})
 	if !meta.OK {
 		t.Fatalf("init: %+v", meta)
 	}
 	other := blank(t)
-	other.write(t, "handler.py", "def handle(event): return hash('a')")
-	other.init(t, wire.InitMsg{Env: map[string]string{"PYTHONHASHSEED": "1"}})
-	_, hash := other.call(t, `null`)
-	i.want(t, `null`, `[`+hash+`,"from PYTHONPATH",1,"`+strings.Repeat("é", 30_000)+`",`+mustJSON(t, i.cmd.Process.Pid)+`,"default"]`)
-	if err := i.conn.Ping(testContext(t)); err != nil {
+	other.WriteFile(t, "handler.py", "def handle(event): return hash('a')")
+	other.Init(t, wire.InitMsg{Env: map[string]string{"PYTHONHASHSEED": "1"}})
+	_, hash := other.Call(t, `null`)
+	i.Want(t, `null`, `[`+hash+`,"from PYTHONPATH",1,"`+strings.Repeat("é", 30_000)+`",`+runtimetest.JSON(t, i.Cmd.Process.Pid)+`,"default"]`)
+	if err := i.Conn.Ping(runtimetest.Context(t)); err != nil {
 		t.Errorf("ping: %v", err)
 	}
 	// The connection has passed through an exec and must not pass through the next.
 	i = blank(t)
-	i.write(t, "handler.py", descriptors)
-	i.init(t, wire.InitMsg{Env: map[string]string{"PYTHONPATH": "/x"}})
-	i.want(t, `null`, `[1,0]`)
+	i.WriteFile(t, "handler.py", descriptors)
+	i.Init(t, wire.InitMsg{Env: map[string]string{"PYTHONPATH": "/x"}})
+	i.Want(t, `null`, `[1,0]`)
 }
 
 // descriptors is a handler that tells how many connections it has, and how many a program it starts.
@@ -99,9 +100,9 @@ def handle(event):
 func TestABrokenStartSettingEndsTheRuntime(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "handler.py", "def handle(event): return 1")
-	_, err := i.conn.Init(testContext(t), wire.InitMsg{
-		Handler: "handler.handle", CodeDir: i.code, Env: map[string]string{"PYTHONHOME": "/nonexistent"},
+	i.WriteFile(t, "handler.py", "def handle(event): return 1")
+	_, err := i.Conn.Init(runtimetest.Context(t), wire.InitMsg{
+		Handler: "handler.handle", CodeDir: i.Code, Env: map[string]string{"PYTHONHOME": "/nonexistent"},
 	})
 	if err == nil || !strings.Contains(err.Error(), "the runtime ended") {
 		t.Errorf("got %v", err)
@@ -111,7 +112,7 @@ func TestABrokenStartSettingEndsTheRuntime(t *testing.T) {
 func TestTheConnectionIsNotInherited(t *testing.T) {
 	t.Parallel()
 	i := function(t, descriptors)
-	i.want(t, `null`, `[1,0]`)
+	i.Want(t, `null`, `[1,0]`)
 }
 
 func TestOutput(t *testing.T) {
@@ -140,53 +141,53 @@ def still_prints(): print("lost")
 def opens(): return open(os.devnull).fileno()
 def handle(event): return globals()[event]()
 `)
-	i.wantLog(t, "at import\n")
-	i.want(t, `"prints"`, `null`)
-	i.wantLog(t, `line é \ud800 `+"\x00\n")
-	i.wantLog(t, "no newline")
-	i.wantLog(t, "err")
-	i.want(t, `"logs"`, `null`)
-	i.wantLog(t, "WARNING:root:warned\nERROR:x:failed 7\n")
-	if strings.Contains(i.printed(), "quiet") {
+	i.WantLog(t, "at import\n")
+	i.Want(t, `"prints"`, `null`)
+	i.WantLog(t, `line é \ud800 `+"\x00\n")
+	i.WantLog(t, "no newline")
+	i.WantLog(t, "err")
+	i.Want(t, `"logs"`, `null`)
+	i.WantLog(t, "WARNING:root:warned\nERROR:x:failed 7\n")
+	if strings.Contains(i.Printed(), "quiet") {
 		t.Error("logging does not behave as in plain Python")
 	}
-	i.want(t, `"noise"`, `null`)
-	i.wantLog(t, "from a subprocess\n{\"ok\": true}\n")
-	i.want(t, `"memory_handler"`, `null`)
-	i.wantLog(t, "buffered until the answer")
-	i.want(t, `"replaces"`, `null`)
-	i.wantError(t, `"raises"`, "ValueError", "unheard")
-	i.want(t, `"closes"`, `null`)
-	i.wantError(t, `"still_prints"`, "ValueError", "closed file")
-	i.want(t, `"opens"`, `0`)
+	i.Want(t, `"noise"`, `null`)
+	i.WantLog(t, "from a subprocess\n{\"ok\": true}\n")
+	i.Want(t, `"memory_handler"`, `null`)
+	i.WantLog(t, "buffered until the answer")
+	i.Want(t, `"replaces"`, `null`)
+	i.WantError(t, `"raises"`, "ValueError", "unheard")
+	i.Want(t, `"closes"`, `null`)
+	i.WantError(t, `"still_prints"`, "ValueError", "closed file")
+	i.Want(t, `"opens"`, `0`)
 }
 
 func TestUserModulesWin(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
 	for _, name := range []string{"random.py", "html/__init__.py", "logging.py", "inspect.py", "warm.py", "bootstrap.py", "traceback/__init__.py"} {
-		i.write(t, name, "mine = True")
+		i.WriteFile(t, name, "mine = True")
 	}
 	for _, name := range []string{"os.py", "codecs.py", "time.py", "site.py"} { // as under plain Python
-		i.write(t, name, "raise ImportError('not mine')")
+		i.WriteFile(t, name, "raise ImportError('not mine')")
 	}
-	i.write(t, "json/data.txt", "a directory that is no package")
-	i.write(t, "handler.py", `
+	i.WriteFile(t, "json/data.txt", "a directory that is no package")
+	i.WriteFile(t, "handler.py", `
 import random, html, logging, inspect, warm, bootstrap, traceback
 import os, codecs, time, site, json
 def handle(event):
     if event: raise ValueError("boom")
     return all(m.mine for m in (random, html, logging, inspect, warm, bootstrap, traceback)) and bool(json.dumps)
 `)
-	if meta := i.init(t, wire.InitMsg{}); !meta.OK {
+	if meta := i.Init(t, wire.InitMsg{}); !meta.OK {
 		t.Fatalf("init: %+v", meta)
 	}
-	i.want(t, `0`, `true`)
-	meta := i.wantError(t, `1`, "ValueError", "boom")
+	i.Want(t, `0`, `true`)
+	meta := i.WantError(t, `1`, "ValueError", "boom")
 	if len(meta.Stack) == 0 {
 		t.Error("no stack")
 	}
-	i.want(t, `0`, `true`)
+	i.Want(t, `0`, `true`)
 }
 
 func TestPatchedModulesDoNoHarm(t *testing.T) {
@@ -203,8 +204,8 @@ sys.excepthook = None
 socket.setdefaulttimeout and socket.setdefaulttimeout(0.001)
 def handle(event): return {"a": event}
 `)
-	i.want(t, `[1]`, `{"a":[1]}`)
-	i.want(t, `[1]`, `{"a":[1]}`)
+	i.Want(t, `[1]`, `{"a":[1]}`)
+	i.Want(t, `[1]`, `{"a":[1]}`)
 }
 
 func TestForksAndThreads(t *testing.T) {
@@ -246,19 +247,19 @@ def alarm():
     signal.setitimer(signal.ITIMER_REAL, 0.02)
 def handle(event): return globals()[event]()
 `)
-	i.want(t, `"returns"`, `0`)
-	i.want(t, `"exits"`, `3`)
-	i.want(t, `"raises"`, `1`)
-	meta, items := i.stream(t, `"streams"`)
+	i.Want(t, `"returns"`, `0`)
+	i.Want(t, `"exits"`, `3`)
+	i.Want(t, `"raises"`, `1`)
+	meta, items := i.Stream(t, `"streams"`)
 	if !meta.OK || len(items) != 2 {
 		t.Errorf("a stream from two processes: %+v %q", meta, items)
 	}
-	i.want(t, `"process"`, `[42,0]`)
-	i.want(t, `"run"`, `"x\n"`)
-	i.want(t, `"thread"`, `"not held up"`)
-	i.want(t, `"alarm"`, `null`)
-	i.wantLog(t, "TimeoutError: after the answer")
-	i.want(t, `"run"`, `"x\n"`)
+	i.Want(t, `"process"`, `[42,0]`)
+	i.Want(t, `"run"`, `"x\n"`)
+	i.Want(t, `"thread"`, `"not held up"`)
+	i.Want(t, `"alarm"`, `null`)
+	i.WantLog(t, "TimeoutError: after the answer")
+	i.Want(t, `"run"`, `"x\n"`)
 }
 
 func TestAsync(t *testing.T) {
@@ -283,15 +284,15 @@ async def process():
 def sync(): return asyncio.run(gather())
 def handle(event): return globals()[event]()
 `)
-	i.want(t, `"first"`, `1`)
-	i.want(t, `"second"`, `true`)
-	i.wantError(t, `"fails"`, "ValueError", "async")
-	i.wantError(t, `"exits"`, "Runtime.ExitError", "exit status 4")
-	i.wantError(t, `"closes"`, "RuntimeError", "stopped before")
-	i.want(t, `"gather"`, `[0,1,2]`)
-	i.want(t, `"process"`, `"x\n"`)
-	i.want(t, `"sync"`, `[0,1,2]`)
-	i.want(t, `"gather"`, `[0,1,2]`)
+	i.Want(t, `"first"`, `1`)
+	i.Want(t, `"second"`, `true`)
+	i.WantError(t, `"fails"`, "ValueError", "async")
+	i.WantError(t, `"exits"`, "Runtime.ExitError", "exit status 4")
+	i.WantError(t, `"closes"`, "RuntimeError", "stopped before")
+	i.Want(t, `"gather"`, `[0,1,2]`)
+	i.Want(t, `"process"`, `"x\n"`)
+	i.Want(t, `"sync"`, `[0,1,2]`)
+	i.Want(t, `"gather"`, `[0,1,2]`)
 }
 
 // TestSiblingsDiffer forks two children as a zygote does, each PID 1 of a namespace of its own like their
@@ -300,9 +301,9 @@ func TestSiblingsDiffer(t *testing.T) {
 	t.Parallel()
 	testenv.RequireSandbox(t)
 	dir := t.TempDir()
-	i := &instance{code: dir}
-	i.write(t, "bootstrap.py", bootstrapSource())
-	i.write(t, "zygote.py", `
+	i := &runtimetest.Instance{Code: dir}
+	i.WriteFile(t, "bootstrap.py", bootstrapSource())
+	i.WriteFile(t, "zygote.py", `
 import ctypes, os, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bootstrap
@@ -325,7 +326,7 @@ for _ in range(2):
     assert libc.setns(own, 0x20000000) == 0, os.strerror(ctypes.get_errno())
     assert os.waitpid(pid, 0)[1] == 0
 `)
-	out := run(t, "unshare", "--pid", "--fork", testenv.RequirePython(t), filepath.Join(dir, "zygote.py"))
+	out := runtimetest.Run(t, "unshare", "--pid", "--fork", testenv.RequirePython(t), filepath.Join(dir, "zygote.py"))
 	lines := strings.Fields(out)
 	if len(lines) != 14 {
 		t.Fatalf("got %q", out)

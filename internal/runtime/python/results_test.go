@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -55,7 +56,7 @@ def handle(event):
 		`{"f":"none"}`:                                        `null`,
 	}
 	for event, want := range results {
-		i.want(t, event, want)
+		i.Want(t, event, want)
 	}
 	failures := map[string]string{
 		"date":      "Object of type date is not JSON serializable",
@@ -67,84 +68,84 @@ def handle(event):
 		"deep":      "recursion",
 	}
 	for f, message := range failures {
-		meta := i.wantError(t, fmt.Sprintf(`{"f":%q}`, f), "Runtime.MarshalError", message)
+		meta := i.WantError(t, fmt.Sprintf(`{"f":%q}`, f), "Runtime.MarshalError", message)
 		if len(meta.Stack) > 0 {
 			t.Errorf("%s: a stack of ours was shown: %q", f, meta.Stack)
 		}
 	}
-	i.wantError(t, `{"f":`, "Runtime.UnmarshalError", "Unable to unmarshal input")
-	i.wantError(t, strings.Repeat("[", 200_000), "Runtime.UnmarshalError", "Unable to unmarshal input")
-	i.wantError(t, "\"\xff\"", "Runtime.UnmarshalError", "Unable to unmarshal input")
-	i.want(t, `{"f":"echo","x":1}`, `1`)
+	i.WantError(t, `{"f":`, "Runtime.UnmarshalError", "Unable to unmarshal input")
+	i.WantError(t, strings.Repeat("[", 200_000), "Runtime.UnmarshalError", "Unable to unmarshal input")
+	i.WantError(t, "\"\xff\"", "Runtime.UnmarshalError", "Unable to unmarshal input")
+	i.Want(t, `{"f":"echo","x":1}`, `1`)
 }
 
 func TestSixMegabytesInAndOut(t *testing.T) {
 	t.Parallel()
 	i := function(t, "def handle(event): return event")
 	event := `"` + strings.Repeat("x", 6<<20-2) + `"`
-	i.want(t, event, event)
-	i.want(t, `1`, `1`)
+	i.Want(t, event, event)
+	i.Want(t, `1`, `1`)
 }
 
 func TestResponseOverItsBound(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "handler.py", `
+	i.WriteFile(t, "handler.py", `
 def handle(event):
     if event == "generator":
         return (i for i in range(10**9))
     return "x" * event
 `)
-	i.init(t, wire.InitMsg{MaxResponse: 100, MaxStream: 1000})
-	i.want(t, `98`, `"`+strings.Repeat("x", 98)+`"`)
-	i.wantError(t, `99`, "Function.ResponseSizeTooLarge", "the response is 101 bytes, over the bound of 100")
-	i.wantError(t, `"generator"`, "Function.ResponseSizeTooLarge", "over the bound of 100")
+	i.Init(t, wire.InitMsg{MaxResponse: 100, MaxStream: 1000})
+	i.Want(t, `98`, `"`+strings.Repeat("x", 98)+`"`)
+	i.WantError(t, `99`, "Function.ResponseSizeTooLarge", "the response is 101 bytes, over the bound of 100")
+	i.WantError(t, `"generator"`, "Function.ResponseSizeTooLarge", "over the bound of 100")
 }
 
 func TestManyCallsOneAfterAnother(t *testing.T) {
 	t.Parallel()
 	i := function(t, "n = 0\ndef handle(event):\n    global n\n    n += 1\n    return [n, event]\n")
 	for n := 1; n <= 1000; n++ {
-		i.want(t, fmt.Sprint(n), fmt.Sprintf("[%d,%d]", n, n))
+		i.Want(t, fmt.Sprint(n), fmt.Sprintf("[%d,%d]", n, n))
 	}
 }
 
 func TestPingAndStop(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	if err := i.conn.Ping(testContext(t)); err != nil {
+	if err := i.Conn.Ping(runtimetest.Context(t)); err != nil {
 		t.Fatalf("ping of a blank: %v", err)
 	}
-	i.write(t, "handler.py", `
+	i.WriteFile(t, "handler.py", `
 import atexit, threading, time
 atexit.register(print, "said goodbye")
 def handle(event):
     threading.Thread(target=time.sleep, args=(3600,)).start()
     return 1
 `)
-	i.init(t, wire.InitMsg{})
-	i.want(t, `0`, `1`)
-	if err := i.conn.Ping(testContext(t)); err != nil {
+	i.Init(t, wire.InitMsg{})
+	i.Want(t, `0`, `1`)
+	if err := i.Conn.Ping(runtimetest.Context(t)); err != nil {
 		t.Fatalf("ping: %v", err)
 	}
-	if err := i.conn.Stop(testContext(t)); err != nil {
+	if err := i.Conn.Stop(runtimetest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := i.cmd.Wait(); err != nil {
+	if err := i.Cmd.Wait(); err != nil {
 		t.Errorf("stopped: %v, want exit status 0", err)
 	}
-	if !strings.Contains(i.printed(), "said goodbye") {
-		t.Errorf("exit functions did not run; printed %q", i.printed())
+	if !strings.Contains(i.Printed(), "said goodbye") {
+		t.Errorf("exit functions did not run; printed %q", i.Printed())
 	}
 }
 
 func TestEndsWithThePlatform(t *testing.T) {
 	t.Parallel()
 	i := function(t, "def handle(event): return 1")
-	if err := i.conn.Close(); err != nil {
+	if err := i.Conn.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := i.cmd.Wait(); err != nil {
+	if err := i.Cmd.Wait(); err != nil {
 		t.Errorf("after the end of the connection: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"nimbus/internal/runtime/runtimetest"
 	"nimbus/internal/wire"
 )
 
@@ -65,7 +66,7 @@ def handle(event):
 func TestStream(t *testing.T) {
 	t.Parallel()
 	i := function(t, streamSource)
-	tests := map[string][]item{
+	tests := map[string][]runtimetest.Item{
 		`["mixed",0]`: {
 			{"json", `{"statusCode":200}`}, {"text", "text é \uFFFD"}, {"bytes", "\x00\xff"}, {"json", `[1,null]`}, {"json", `7`},
 		},
@@ -74,20 +75,20 @@ func TestStream(t *testing.T) {
 		`["empty",0]`:             nil,
 	}
 	for event, want := range tests {
-		meta, items := i.stream(t, event)
+		meta, items := i.Stream(t, event)
 		if !meta.OK || !meta.Streamed || !slices.Equal(items, want) {
 			t.Errorf("%s: got %+v %q, want %q", event, meta, items, want)
 		}
 	}
-	meta, items := i.stream(t, `["fails",0]`)
+	meta, items := i.Stream(t, `["fails",0]`)
 	if meta.OK || meta.Type != "ValueError" || meta.Message != "halfway" || len(items) != 1 {
 		t.Errorf("a generator that raised: %+v %q", meta, items)
 	}
-	meta, items = i.stream(t, `["unserializable",0]`)
+	meta, items = i.Stream(t, `["unserializable",0]`)
 	if meta.OK || meta.Type != "Runtime.MarshalError" || len(items) != 1 {
 		t.Errorf("a generator's item that is not JSON: %+v %q", meta, items)
 	}
-	meta, items = i.stream(t, `["report",0]`)
+	meta, items = i.Stream(t, `["report",0]`)
 	if !meta.OK || meta.Streamed || len(items) != 0 {
 		t.Errorf("a plain result for a caller that takes streams: %+v %q", meta, items)
 	}
@@ -96,13 +97,13 @@ func TestStream(t *testing.T) {
 func TestGeneratorAsArray(t *testing.T) {
 	t.Parallel()
 	i := function(t, streamSource)
-	i.want(t, `["text",0]`, `["a","b"]`)
-	i.want(t, `["asynchronous",2]`, `[[0,"kept"],[1,"kept"]]`)
-	i.want(t, `["empty",0]`, `[]`)
-	i.wantError(t, `["fails",0]`, "ValueError", "halfway")
-	i.wantError(t, `["raw",0]`, "Runtime.MarshalError", "Object of type bytes")
-	i.wantError(t, `["large",100]`, "Function.ResponseSizeTooLarge", "over the bound of 6291456")
-	i.want(t, `["report",0]`, `["large"]`)
+	i.Want(t, `["text",0]`, `["a","b"]`)
+	i.Want(t, `["asynchronous",2]`, `[[0,"kept"],[1,"kept"]]`)
+	i.Want(t, `["empty",0]`, `[]`)
+	i.WantError(t, `["fails",0]`, "ValueError", "halfway")
+	i.WantError(t, `["raw",0]`, "Runtime.MarshalError", "Object of type bytes")
+	i.WantError(t, `["large",100]`, "Function.ResponseSizeTooLarge", "over the bound of 6291456")
+	i.Want(t, `["report",0]`, `["large"]`)
 }
 
 // TestBackpressure speaks the protocol by hand: a generator gets as far as its credit, and one item further.
@@ -112,7 +113,7 @@ func TestBackpressure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := function(t, streamSource)
-			frames := wire.NewReader(i.socket)
+			frames := wire.NewReader(i.Socket)
 			next := func(want wire.Type, number uint64) {
 				t.Helper()
 				if f, err := frames.Next(); err != nil || f.Type != want || f.Invocation != number {
@@ -121,7 +122,7 @@ func TestBackpressure(t *testing.T) {
 			}
 			send := func(kind wire.Type, number uint64, payload string) {
 				t.Helper()
-				if _, err := i.socket.Write(wire.AppendFrame(nil, kind, number, []byte(payload))); err != nil {
+				if _, err := i.Socket.Write(wire.AppendFrame(nil, kind, number, []byte(payload))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -150,8 +151,8 @@ func TestBackpressure(t *testing.T) {
 func TestItemLargerThanTheWindow(t *testing.T) {
 	t.Parallel()
 	i := function(t, streamSource)
-	meta, items := i.stream(t, `["huge",4]`)
-	if !meta.OK || len(items) != 4 || len(items[3].raw) != 3_000_000 {
+	meta, items := i.Stream(t, `["huge",4]`)
+	if !meta.OK || len(items) != 4 || len(items[3][1]) != 3_000_000 {
 		t.Errorf("got %+v, %d items", meta, len(items))
 	}
 }
@@ -161,10 +162,10 @@ func TestCancelledStream(t *testing.T) {
 	i := function(t, streamSource)
 	gone := errors.New("the reader went away")
 	for _, name := range []string{"large", "large_asynchronous"} {
-		meta := execMeta()
+		meta := runtimetest.ExecMeta()
 		meta.Stream = true
 		seen := 0
-		_, _, err := i.conn.Exec(testContext(t), meta, fmt.Appendf(nil, `[%q,1000]`, name), func(string, []byte) error {
+		_, _, err := i.Conn.Exec(runtimetest.Context(t), meta, fmt.Appendf(nil, `[%q,1000]`, name), func(string, []byte) error {
 			if seen++; seen == 5 {
 				return gone
 			}
@@ -174,23 +175,23 @@ func TestCancelledStream(t *testing.T) {
 			t.Errorf("%s: %v after %d items, want %v", name, err, seen, gone)
 		}
 	}
-	i.want(t, `["report",0]`, `["large","large_asynchronous"]`)
+	i.Want(t, `["report",0]`, `["large","large_asynchronous"]`)
 
-	meta := execMeta()
+	meta := runtimetest.ExecMeta()
 	meta.Stream = true
-	resp, _, err := i.conn.Exec(testContext(t), meta, []byte(`["stubborn",0]`), func(string, []byte) error { return gone })
+	resp, _, err := i.Conn.Exec(runtimetest.Context(t), meta, []byte(`["stubborn",0]`), func(string, []byte) error { return gone })
 	if !errors.Is(err, gone) || resp.OK || resp.Type != "RuntimeError" {
 		t.Errorf("a generator that ignores being closed: %+v, %v", resp, err)
 	}
-	i.want(t, `["text",0]`, `["a","b"]`)
+	i.Want(t, `["text",0]`, `["a","b"]`)
 }
 
 func TestStreamOverItsBound(t *testing.T) {
 	t.Parallel()
 	i := blank(t)
-	i.write(t, "handler.py", streamSource)
-	i.init(t, wire.InitMsg{MaxResponse: 1000, MaxStream: 1_000_000})
-	meta, items := i.stream(t, `["large",100]`)
+	i.WriteFile(t, "handler.py", streamSource)
+	i.Init(t, wire.InitMsg{MaxResponse: 1000, MaxStream: 1_000_000})
+	meta, items := i.Stream(t, `["large",100]`)
 	if meta.OK || meta.Type != "Function.ResponseSizeTooLarge" || !strings.Contains(meta.Message, "over the bound of 1000000") || len(items) != 3 {
 		t.Errorf("got %+v, %d items", meta, len(items))
 	}
