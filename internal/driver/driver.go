@@ -19,8 +19,8 @@ import (
 	"nimbus/internal/wire"
 )
 
-// ErrNotSent says that an instance had ended before anything of the event was handed over, so that the event
-// may be given to another. Invoke's error wraps it only when that is certain.
+// ErrNotSent says that an instance ended before anything of the event was handed over, or, where calls share it,
+// before the call was begun: the event may be given to another. Invoke's error wraps it only when that is certain.
 var ErrNotSent = errors.New("the event was not handed over")
 
 // ErrFreshProcess says that the code comes with settings that act only when its runtime's process starts
