@@ -2,7 +2,6 @@ package why
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"nimbus"
@@ -56,7 +55,7 @@ func (c *subject) coldBecause() string {
 // ownProcess reports whether the environment has settings that act when a process starts.
 func (c *subject) ownProcess() bool {
 	for _, language := range []runtime.Language{runtime.Python, runtime.Node} {
-		if strings.HasPrefix(c.settings.Runtime, string(language)) {
+		if c.runs(language) {
 			return len(runtime.Runtime{Language: language}.StartSettings(c.settings.Env)) > 0
 		}
 	}

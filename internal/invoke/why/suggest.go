@@ -3,9 +3,11 @@ package why
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"nimbus"
+	"nimbus/internal/runtime"
 )
 
 // The shares of CPU in a run beyond which it computes, and below which it waits.
@@ -42,7 +44,7 @@ func (c *subject) ofFailure() string {
 	case nimbus.ErrorTypeTooLarge:
 		return "yield the result piece by piece, which is streamed and bounded by limits.stream_mb, or store it and return where it is"
 	case nimbus.ErrorTypeInitTimeout:
-		return "import less at the top of " + c.file() + ", or raise limits.init_timeout"
+		return c.lighten() + ", or raise limits.init_timeout"
 	case nimbus.ErrorTypePlatform:
 		return "the platform failed, not the function: the server's log tells of request " + c.inv.ID.String()
 	}
@@ -83,8 +85,8 @@ func (c *subject) ofWaiting() string {
 func (c *subject) ofStart() string {
 	switch {
 	case c.weighs(StepImport):
-		return fmt.Sprintf("import took %s of %s: import less at the top of %s, or keep an instance ready: %s --min-instances %d",
-			show(c.took(StepImport)), show(c.total), c.file(), c.command("function update"), c.settings.MinInstances+1)
+		return fmt.Sprintf("import took %s of %s: %s, or keep an instance ready: %s --min-instances %d",
+			show(c.took(StepImport)), show(c.total), c.lighten(), c.command("function update"), c.settings.MinInstances+1)
 	case c.weighs(StepClaim):
 		return fmt.Sprintf("starting an instance took %s: raise target_warm of %s in pool.runtimes, so that one is started ahead",
 			show(c.took(StepClaim)), c.runtime())
@@ -171,12 +173,22 @@ func (c *subject) command(verb string) string {
 	return text
 }
 
-// file is where the handler is, as far as that is known.
-func (c *subject) file() string {
-	if c.settings.Handler == "" {
-		return "its code"
+// lighten is how the code is made to be ready sooner.
+func (c *subject) lighten() string {
+	switch {
+	case c.runs(runtime.Go), c.runs(runtime.Custom):
+		return "have the program do less before it asks for its event"
+	case c.runs(runtime.Wasm):
+		return "make the module smaller, or have it do less before it reads its event"
+	case c.settings.Handler == "":
+		return "import less at the top of its code"
 	}
-	return "its handler's file (" + c.settings.Handler + ")"
+	return "import less at the top of its handler's file (" + c.settings.Handler + ")"
+}
+
+// runs reports whether the function is of a language's runtime, as far as that is known.
+func (c *subject) runs(language runtime.Language) bool {
+	return strings.HasPrefix(c.settings.Runtime, string(language))
 }
 
 func (c *subject) runtime() string {
