@@ -107,13 +107,13 @@ func TestNeighboursInAnInstance(t *testing.T) {
 		neighbourError  string
 	}{
 		"throw": {500, "TypeError", "of no use", 200, ""},
-		"hang":  {504, "Timeout", "timed out after 1.00 s", 200, ""},
+		"hang":  {504, "Timeout", "timed out after 3.00 s", 200, ""},
 		"exit": {500, "Runtime.ExitError", "exit status 3", 500,
 			"exit status 3: the instance was shared, and another call ended it"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			s := shareOne(t, "--timeout-sec", "1")
+			s := shareOne(t, "--timeout-sec", "3")
 			s.callShared("")
 			answers := s.callShared(what, "", "")
 			if a := answers[0]; a.StatusCode != tt.status || a.ErrorType != tt.errorType || !strings.Contains(a.Error, tt.says) {

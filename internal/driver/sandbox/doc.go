@@ -18,6 +18,9 @@
 // rewrite the cgroup's limits, send Init. No directory descriptor ever enters an instance: one would be a
 // way out of its root.
 //
+// Calls then take turns at the connection, and what is printed is theirs in turn. Where Init said that several run at
+// once, a wire.Mux takes the connection over, and calls print in its frames (shared.go).
+//
 // # How it ends
 //
 // Killing PID 1 ends its PID namespace, so one signal ends all an instance ever started. The zygote reaps it
