@@ -6,6 +6,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/function"
+	"nimbus/internal/transport"
 )
 
 func (a *api) createFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {
@@ -103,9 +104,14 @@ func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused 
 	return use(settings, in)
 }
 
-// readFunction reads a JSON body. Few large ones are held in memory at once.
+// readFunction reads a JSON body. Few large ones are held in memory at once; those that have arrived, that is.
 func (a *api) readFunction(w http.ResponseWriter, r *http.Request, refused map[string]string) (functionInput, function.Input, error) {
 	if r.ContentLength < 0 || r.ContentLength > jsonLimit(a.cfg.Limits) {
+		spooled, err := transport.SpoolBody(w, r, binaryLimit(a.cfg.Limits))
+		if err != nil {
+			return functionInput{}, function.Input{}, err
+		}
+		defer func() { _ = spooled.Close() }() // it was only read
 		if err := a.large.Acquire(r.Context(), 1); err != nil {
 			return functionInput{}, function.Input{}, err
 		}

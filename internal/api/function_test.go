@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +19,7 @@ import (
 
 	"nimbus"
 	"nimbus/internal/function"
+	"nimbus/internal/transport"
 )
 
 func TestCreateFunction(t *testing.T) {
@@ -135,6 +140,60 @@ func TestCreateFunctionOfABinary(t *testing.T) {
 	if diff := cmp.Diff(want, f.function); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// TestSlowBodiesHoldNobodyUp: those that are large, or may be, take their turn once they are there.
+func TestSlowBodiesHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(newServer(t, &fakes{}, transport.Anyone{}, nil))
+	t.Cleanup(server.Close)
+	post := func(body io.Reader) *http.Request {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/api/v1/functions", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	patient := server.Client().Transport.(*http.Transport).Clone()
+	patient.ExpectContinueTimeout = time.Minute // until the server reads
+	t.Cleanup(patient.CloseIdleConnections)
+	var slow sync.WaitGroup
+	var senders []*io.PipeWriter
+	for range largeBodies {
+		body, sender := io.Pipe() // of a length that nobody knows
+		slow.Go(func() {
+			r := post(body)
+			r.Header.Set("Expect", "100-continue")
+			answer, err := (&http.Client{Transport: patient}).Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _ = answer.Body.Close(); answer.StatusCode != http.StatusCreated {
+				t.Errorf("a slow one: %s", answer.Status)
+			}
+		})
+		if _, err := io.WriteString(sender, `{"name":"a"`); err != nil {
+			t.Fatal(err)
+		}
+		senders = append(senders, sender)
+	}
+	quick := server.Client()
+	quick.Timeout = 10 * time.Second
+	answer, err := quick.Do(post(io.MultiReader(strings.NewReader(`{"name":"b"}`))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = answer.Body.Close(); answer.StatusCode != http.StatusCreated {
+		t.Errorf("a quick one: %s", answer.Status)
+	}
+	for _, sender := range senders {
+		if _, err := io.WriteString(sender, "}"); err != nil {
+			t.Error(err)
+		}
+		_ = sender.Close() // a pipe's never fails
+	}
+	slow.Wait()
 }
 
 // TestPreferRespondAsync: who prefers so is answered before the build has ended; for everyone else the answer
@@ -373,6 +432,12 @@ func TestFormLeavesNoFiles(t *testing.T) {
 	}
 	if !spilled {
 		t.Error("the archive never was in a file, so this shows nothing")
+	}
+	for _, body := range []string{strings.Repeat(" ", int(jsonLimit(testLimits())+1)) + `{"name":"hello"}`, strings.Repeat("x", int(binaryLimit(testLimits())+1))} {
+		(request{method: "POST", path: "/api/v1/functions", body: body}).send(t, f)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("large bodies left behind: %v, %v", entries, err)
 	}
 }
 
