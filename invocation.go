@@ -114,7 +114,6 @@ const (
 	ErrorTypeWasmTrap     = "Wasm.Trap"
 	ErrorTypeWasmAbort    = "Wasm.Abort"
 	ErrorTypeWasmPointer  = "Wasm.InvalidPointer"
-	ErrorTypeWasmMemory   = "Wasm.OutOfMemory" // the module was refused more, and said so
 	ErrorTypeWasmElse     = "Wasm.Error"
 	ErrorTypePlatform     = "Platform.Error" // the platform failed, not user code
 )
@@ -124,5 +123,5 @@ func ErrorTypes() []string {
 	return []string{ErrorTypeTimeout, ErrorTypeOutOfMemory, ErrorTypeExited, ErrorTypeMarshal, ErrorTypeUnmarshal, ErrorTypeTooLarge,
 		ErrorTypeTruncated, ErrorTypeNoHandler, ErrorTypeImport, ErrorTypeSyntax, ErrorTypeEntrypoint, ErrorTypeInit, ErrorTypeInitTimeout,
 		ErrorTypeProtocol, ErrorTypeNeverSettled, ErrorTypeRejection, ErrorTypeUnknown, ErrorTypeWasmModule, ErrorTypeWasmTrap,
-		ErrorTypeWasmAbort, ErrorTypeWasmPointer, ErrorTypeWasmMemory, ErrorTypeWasmElse, ErrorTypePlatform}
+		ErrorTypeWasmAbort, ErrorTypeWasmPointer, ErrorTypeWasmElse, ErrorTypePlatform}
 }

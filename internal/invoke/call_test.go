@@ -64,6 +64,12 @@ var outcomes = map[string]struct {
 		},
 		code: 507, kind: nimbus.ErrorTypeOutOfMemory, message: "the function was over its memory of 128 MB", status: nimbus.InvocationFailed, dies: true,
 	},
+	"refused memory": {
+		invoke: func(context.Context, *pooltest.Instance, *driver.Call) (driver.Outcome, error) {
+			return driver.Outcome{Resp: wire.RespMeta{Type: "OutOfMemory", Message: "alloc(8) has returned 0", OverMemory: true}}, nil
+		},
+		code: 507, kind: nimbus.ErrorTypeOutOfMemory, message: "alloc(8) has returned 0", status: nimbus.InvocationFailed,
+	},
 	"broken protocol": {
 		invoke: func(context.Context, *pooltest.Instance, *driver.Call) (driver.Outcome, error) {
 			return driver.Outcome{}, wire.ErrProtocol

@@ -69,6 +69,10 @@ func (c *call) judgeError(e execution) verdict {
 func (c *call) judgeOutcome(o driver.Outcome) verdict {
 	limits := &c.service.config.Limits
 	switch {
+	case o.Resp.OverMemory && !o.Resp.OK:
+		v := failure(statusOutOfMemory, nimbus.ErrorTypeOutOfMemory, o.Resp.Message)
+		v.instance = state(o.Resp)
+		return v.withStack(o.Resp.Stack)
 	case !o.Resp.OK:
 		v := failure(statusFailed, o.Resp.Type, o.Resp.Message)
 		v.instance = state(o.Resp)

@@ -24,7 +24,7 @@ func (f *Failure) Error() string { return f.Message }
 
 // Resp is the failure as the protocol says it.
 func (f *Failure) Resp() wire.RespMeta {
-	return wire.RespMeta{Type: f.Type, Message: f.Message, Stack: f.Stack}
+	return wire.RespMeta{Type: f.Type, Message: f.Message, Stack: f.Stack, OverMemory: f.Type == overMemory}
 }
 
 func invalid(format string, args ...any) *Failure {
@@ -53,6 +53,9 @@ func (e *pointerError) Error() string {
 	return fmt.Sprintf("%s %d for %d bytes, outside the module's memory of %d bytes", e.doing, e.at, e.size, e.memory)
 }
 
+// overMemory is the platform's own type, because the platform's bound was met.
+const overMemory = "OutOfMemory"
+
 // explain turns what went wrong in an instance into a Failure.
 func (f *Function) explain(err error) *Failure {
 	if failure := (*Failure)(nil); errors.As(err, &failure) {
@@ -69,7 +72,7 @@ func (f *Function) describe(err error) *Failure {
 	pointer, null, exit, abort := (*pointerError)(nil), (*nullError)(nil), (*sys.ExitError)(nil), (*aborted)(nil)
 	switch {
 	case errors.As(err, &null) && f.memory.refused:
-		return &Failure{Type: "Wasm.OutOfMemory", Message: err.Error()}
+		return &Failure{Type: overMemory, Message: err.Error()}
 	case errors.As(err, &null), errors.As(err, &pointer):
 		return &Failure{Type: "Wasm.InvalidPointer", Message: err.Error()}
 	case errors.As(err, &exit):

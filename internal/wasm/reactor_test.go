@@ -78,6 +78,9 @@ func TestReactorMemoryIsBounded(t *testing.T) {
 	}
 	// An event that no longer fits.
 	w := function(t, fixture(t, "reactor.wasm"), wire.InitMsg{MemoryMB: 8})
-	w.wantFailure(t, sized(4<<20), "Wasm.OutOfMemory", "alloc(4194304) has returned 0; before that, its memory was not given more than the 2 MB")
+	meta := w.wantFailure(t, sized(4<<20), "OutOfMemory", "alloc(4194304) has returned 0; before that, its memory was not given more than the 2 MB")
+	if !meta.OverMemory {
+		t.Errorf("%+v does not say that it was over its memory", meta)
+	}
 	w.wantResult(t, `"count"`, "1")
 }

@@ -83,6 +83,8 @@ type RespMeta struct {
 	Stack    []string `json:"stack,omitempty"`
 	Streamed bool     `json:"streamed,omitempty"`
 	Ending   bool     `json:"ending,omitempty"` // the runtime ends by itself after this answer and takes no other call
+	// OverMemory says that the function was refused the memory it needed and said so, without the kernel's doing.
+	OverMemory bool `json:"over_memory,omitempty"`
 	// Unrun says, where calls run at once, that another ended the runtime before this one was begun: it may be run
 	// elsewhere.
 	Unrun bool `json:"unrun,omitempty"`

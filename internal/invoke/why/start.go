@@ -77,7 +77,7 @@ func (c *subject) limits() []Limit {
 	switch c.inv.ErrorType {
 	case nimbus.ErrorTypeTimeout:
 		add(LimitTimeout, "it ran %s, and was stopped", show(c.took(StepRun)))
-	case nimbus.ErrorTypeOutOfMemory, nimbus.ErrorTypeWasmMemory:
+	case nimbus.ErrorTypeOutOfMemory:
 		add(LimitMemory, "over its memory%s", megabytes(c.settings.Memory))
 	case nimbus.ErrorTypeTooLarge:
 		add(LimitResponse, "%s", c.inv.Error)

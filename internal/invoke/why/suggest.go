@@ -39,7 +39,7 @@ func (c *subject) ofFailure() string {
 		}
 		return c.raise("it was still running when its time was up", "--timeout-sec",
 			int64(c.settings.Timeout/time.Second), int64(c.bounds.TimeoutMax/time.Second))
-	case nimbus.ErrorTypeOutOfMemory, nimbus.ErrorTypeWasmMemory:
+	case nimbus.ErrorTypeOutOfMemory:
 		return c.raiseMemory("over its memory" + megabytes(c.settings.Memory))
 	case nimbus.ErrorTypeTooLarge:
 		return "yield the result piece by piece, which is streamed and bounded by limits.stream_mb, or store it and return where it is"

@@ -100,8 +100,6 @@ func TestExplain(t *testing.T) {
 			start: "busy", limits: []why.LimitName{why.LimitInstances}, suggestion: "waited 2.1 s for an instance: raise max_total"},
 		"over its memory": {inv: failed(warm(100*ms, 90*ms), nimbus.ErrorTypeOutOfMemory), start: "warm", limits: []why.LimitName{why.LimitMemory},
 			suggestion: "over its memory of 128 MB: nimbus function update hello --memory-mb 256"},
-		"a module over its memory": {inv: failed(warm(100*ms, 90*ms), nimbus.ErrorTypeWasmMemory), start: "warm", limits: []why.LimitName{why.LimitMemory},
-			suggestion: "over its memory of 128 MB: nimbus function update hello --memory-mb 256"},
 		"over the most memory": {inv: failed(warm(100*ms, 90*ms), nimbus.ErrorTypeOutOfMemory),
 			settings: func(s *nimbus.Settings) { s.Memory = nimbus.DefaultLimits().MemoryMax },
 			start:    "warm", limits: []why.LimitName{why.LimitMemory}, suggestion: "the most that this installation allows"},
