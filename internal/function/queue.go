@@ -11,37 +11,43 @@ import (
 
 // job is a build that waits or is being worked off.
 type job struct {
-	id       nimbus.ID // of the build
-	function nimbus.ID
-	done     chan struct{} // closed when the build has ended, whatever came of it
-	err      error         // why nobody will know what came of it; read after done
+	id        nimbus.ID // of the build
+	function  nimbus.ID
+	namespace string        // of the function
+	done      chan struct{} // closed when the build has ended, whatever came of it
+	err       error         // why nobody will know what came of it; read after done
 
 	attempts int
 	due      time.Time          // not before; zero = at once
 	cancel   context.CancelFunc // of the running attempt; nil = it waits
 }
 
-// queue holds the builds that are to be worked off, in the order of asking. A build that is tried again keeps
-// its place.
+// queue holds the builds that are to be worked off: those of a namespace in the order of asking, and namespaces
+// by turns, so that one with many or long builds does not hold up the others. A build that is tried again keeps its
+// place.
 type queue struct {
 	wake chan struct{} // somebody had better look
 
 	mu      sync.Mutex
 	jobs    map[nimbus.ID]*job // by build
 	waiting []*job             // by the build's id, which is ordered by time
+	turn    uint64             // counts the jobs that were taken
+	turns   map[string]uint64  // by namespace, the turn of its last; emptied when nothing is left to do
 	stopped error              // why none is taken any more
 }
 
-func newQueue() *queue { return &queue{wake: make(chan struct{}, 1), jobs: make(map[nimbus.ID]*job)} }
+func newQueue() *queue {
+	return &queue{wake: make(chan struct{}, 1), jobs: make(map[nimbus.ID]*job), turns: make(map[string]uint64)}
+}
 
 // add puts a build into the queue, unless it is there already.
-func (q *queue) add(function, id nimbus.ID) *job {
+func (q *queue) add(namespace string, function, id nimbus.ID) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if j := q.jobs[id]; j != nil {
 		return j
 	}
-	j := &job{id: id, function: function, done: make(chan struct{})}
+	j := &job{id: id, function: function, namespace: namespace, done: make(chan struct{})}
 	if q.stopped != nil {
 		j.err = q.stopped
 		close(j.done)
@@ -89,25 +95,31 @@ func (q *queue) next(ctx context.Context) (context.Context, *job) {
 // idlePause is how long a worker sleeps when nothing waits; it is woken when something does.
 const idlePause = time.Hour
 
-// take returns the first job that is due, else how long it is until one is.
+// take returns the job whose turn it is, else how long it is until one is due.
 func (q *queue) take(ctx context.Context, now time.Time) (context.Context, *job, time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	pause := idlePause
+	pause, at := idlePause, -1
 	for i, j := range q.waiting {
 		if left := j.due.Sub(now); left > 0 {
 			pause = min(pause, left)
-			continue
+		} else if at < 0 || q.turns[j.namespace] < q.turns[q.waiting[at].namespace] {
+			at = i
 		}
-		q.waiting = slices.Delete(q.waiting, i, i+1)
-		if len(q.waiting) > 0 {
-			q.nudge() // there may be another worker
-		}
-		run, cancel := context.WithCancel(ctx)
-		j.cancel = cancel
-		return run, j, 0
 	}
-	return nil, nil, pause
+	if at < 0 {
+		return nil, nil, pause
+	}
+	j := q.waiting[at]
+	q.waiting = slices.Delete(q.waiting, at, at+1)
+	if len(q.waiting) > 0 {
+		q.nudge() // there may be another worker
+	}
+	q.turn++
+	q.turns[j.namespace] = q.turn
+	run, cancel := context.WithCancel(ctx)
+	j.cancel = cancel
+	return run, j, 0
 }
 
 // again lets a job wait for its next attempt.
@@ -134,7 +146,9 @@ func (q *queue) finish(j *job, err error) {
 	if q.jobs[j.id] != j {
 		return
 	}
-	delete(q.jobs, j.id)
+	if delete(q.jobs, j.id); len(q.jobs) == 0 {
+		clear(q.turns)
+	}
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *job) bool { return w == j })
 	if j.cancel != nil {
 		j.cancel()

@@ -15,8 +15,8 @@ func TestQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
-		first, second := q.add(nimbus.NewID(), nimbus.NewID()), q.add(nimbus.NewID(), nimbus.NewID())
-		if q.add(first.function, first.id) != first {
+		first, second := q.add("a", nimbus.NewID(), nimbus.NewID()), q.add("a", nimbus.NewID(), nimbus.NewID())
+		if q.add("a", first.function, first.id) != first {
 			t.Error("a build is in the queue twice")
 		}
 		take := func(want *job) {
@@ -51,16 +51,35 @@ func TestQueue(t *testing.T) {
 			t.Errorf("an empty queue gave %v", j)
 		}
 		q.stop(errGone)
-		if late := q.add(nimbus.NewID(), nimbus.NewID()); late.err == nil {
+		if late := q.add("a", nimbus.NewID(), nimbus.NewID()); late.err == nil {
 			t.Error("a stopped queue took a job")
 		}
 	})
 }
 
+// TestQueueGoesByTurns: however many builds a namespace asks for, another's next is after one of them.
+func TestQueueGoesByTurns(t *testing.T) {
+	t.Parallel()
+	q := newQueue()
+	add := func(namespace string) *job { return q.add(namespace, nimbus.NewID(), nimbus.NewID()) }
+	a1, a2, a3, b1, b2 := add("a"), add("a"), add("a"), add("b"), add("b")
+	for i, want := range []*job{a1, b1, a2, b2, a3} {
+		if _, j := q.next(t.Context()); j != want {
+			t.Errorf("number %d is %s of %s, want %s of %s", i, j.id, j.namespace, want.id, want.namespace)
+		}
+	}
+	for _, j := range []*job{a1, a2, a3, b1, b2} {
+		q.end(j, nil)
+	}
+	if len(q.turns) > 0 {
+		t.Errorf("turns are kept: %v", q.turns)
+	}
+}
+
 func TestQueueCancelsWhatRuns(t *testing.T) {
 	t.Parallel()
 	q := newQueue()
-	j := q.add(nimbus.NewID(), nimbus.NewID())
+	j := q.add("a", nimbus.NewID(), nimbus.NewID())
 	ctx, _ := q.next(t.Context())
 	q.cancelFunction(j.function, errGone)
 	<-ctx.Done()

@@ -107,7 +107,7 @@ func (s *Service) add(ctx context.Context, f *nimbus.Function, p plan, in Input)
 	if !p.compile {
 		return f, nil
 	}
-	job := s.queue.add(f.ID, f.Build)
+	job := s.queue.add(f.Namespace, f.ID, f.Build)
 	if in.Async {
 		return f, nil
 	}

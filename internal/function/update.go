@@ -69,7 +69,7 @@ func (u *update) apply(ctx context.Context, f *nimbus.Function) (*nimbus.Functio
 		next, err := u.setStatus(ctx, f, *u.in.Status)
 		return next, nil, err
 	case !changed && !f.Build.IsZero():
-		return f, u.queue.add(f.ID, f.Build), nil // it is being made
+		return f, u.queue.add(f.Namespace, f.ID, f.Build), nil // it is being made
 	case changed && (plan.compile || !f.Build.IsZero()), f.Status == nimbus.StatusFailed:
 		return u.addBuild(ctx, f, plan)
 	case changed, u.in.hasCode() && f.StatusMessage != "": // of an update that failed, and is taken back
@@ -178,7 +178,7 @@ func (u *update) addBuild(ctx context.Context, f *nimbus.Function, p plan) (*nim
 	if !f.Version.Made() {
 		next.Version, next.Status = b.Version, nimbus.StatusBuilding
 	}
-	return &next, u.queue.add(f.ID, b.ID), nil
+	return &next, u.queue.add(f.Namespace, f.ID, b.ID), nil
 }
 
 // switched does what is due after a new version serves.

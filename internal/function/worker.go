@@ -51,9 +51,9 @@ func (s *Service) resumeBuilds(ctx context.Context) {
 	for {
 		left, err := s.functions.Builds(ctx)
 		if err == nil {
-			for _, b := range left {
-				s.queue.add(b.Version.FunctionID, b.ID)
-			}
+			err = s.resume(ctx, left)
+		}
+		if err == nil {
 			return
 		}
 		s.cfg.Log.WarnContext(ctx, "pending builds could not be read", "error", err)
@@ -65,6 +65,21 @@ func (s *Service) resumeBuilds(ctx context.Context) {
 		case <-timer.C:
 		}
 	}
+}
+
+// resume asks for builds. Those that are in the queue already stay as they are.
+func (s *Service) resume(ctx context.Context, left []nimbus.Build) error {
+	for _, b := range left {
+		f, err := s.functions.Function(ctx, b.Version.FunctionID)
+		if nimbus.CodeOf(err) == nimbus.CodeNotFound {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		s.queue.add(f.Namespace, f.ID, b.ID)
+	}
+	return nil
 }
 
 // errGone says that a build is no longer wanted: another took its place, or its function was deleted.
