@@ -121,11 +121,14 @@ func TestACallThatComesAsTheInstanceEndsGoesToAnother(t *testing.T) {
 		w := open(t, d, invoke.Config{})
 		defer w.stop()
 		w.define("hello", shares(5))
-		results := w.callAll(t, "hello", `"breaks"`, `"a"`, `"b"`)
-		if res := results[0]; res.StatusCode != 500 || res.ErrorType != "TypeError" {
+		breaks := make(chan *invoke.Result, 1)
+		go func() { breaks <- w.call(t, "hello", `"breaks"`) }()
+		synctest.Wait() // it runs on the first instance, and will until the others have gone elsewhere
+		others := w.callAll(t, "hello", `"a"`, `"b"`)
+		if res := <-breaks; res.StatusCode != 500 || res.ErrorType != "TypeError" {
 			t.Errorf("the call: %+v", res)
 		}
-		for _, res := range results[1:] {
+		for _, res := range others {
 			if res.StatusCode != 200 {
 				t.Errorf("another: %+v", res)
 			}
