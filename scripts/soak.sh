@@ -13,9 +13,10 @@ for package in $($go list ./...); do
 		$go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" -fuzzminimizetime 10x "$package"
 	done
 done
-export NIMBUS_TEST_REQUIRE="${NIMBUS_TEST_REQUIRE-root,sandbox,python}"
+export NIMBUS_TEST_REQUIRE="${NIMBUS_TEST_REQUIRE-root,sandbox,python,node,go}"
 echo '-- concurrency'
 $go test -race -p 1 -count "${COUNT:-20}" -timeout 2h \
-	./internal/obs ./internal/pool ./internal/invoke ./internal/store/... ./internal/driver/...
+	./internal/obs ./internal/pool ./internal/invoke ./internal/function ./internal/wire ./internal/agent ./internal/wasm \
+	./internal/store/... ./internal/driver/...
 echo '-- a whole server'
 $go test -race -tags soak -run '^TestSoak' -count 1 -timeout 4h -v ./cmd/nimbus
