@@ -44,7 +44,7 @@ func (a *api) functionOperations(reg huma.Registry) []operation {
 			Summary: "Create a function", Description: buildText + bodyText,
 			Parameters: append(namespaceParams(), preferParam()), RequestBody: functionBody(reg),
 			Responses: withAccepted(reg, answers(reg, http.StatusCreated, withLocation(jsonAnswer[functionJSON](reg, "The new function.")),
-				writing(nimbus.CodeNotFound)...)),
+				writing(nimbus.CodeNotFound, nimbus.CodeTooManyRequests)...)),
 		},
 		handle: a.createFunction,
 	}, {
@@ -74,7 +74,7 @@ func (a *api) functionOperations(reg huma.Registry) []operation {
 			Summary:     "Change a function",
 			Description: "Only what is given changes. A change of code or settings makes the next version, and calls go to it at once. " + buildText + bodyText,
 			Parameters:  append(slices.Clone(one), preferParam()), RequestBody: functionBody(reg),
-			Responses: withAccepted(reg, answers(reg, http.StatusOK, jsonAnswer[functionJSON](reg, "The changed function."), writing(nimbus.CodeNotFound)...)),
+			Responses: withAccepted(reg, answers(reg, http.StatusOK, jsonAnswer[functionJSON](reg, "The changed function."), writing(nimbus.CodeNotFound, nimbus.CodeTooManyRequests)...)),
 		},
 		handle: a.updateFunction,
 	}, {

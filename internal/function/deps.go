@@ -57,14 +57,16 @@ type Defaults struct {
 
 // Config sets a Service's bounds.
 type Config struct {
-	Limits     nimbus.Limits
-	Defaults   map[string]Defaults // by the runtime's name
-	Builds     int                 // worked off at once; 0 = 1
-	RetryAfter time.Duration       // until a build that the platform failed is tried again, at first; 0 = 1 s
-	Driver     string              // for functions that name none
-	Keep       int                 // versions kept of a function besides published ones; 0 = 10
-	Collect    time.Duration       // between two collections of garbage; 0 = 1 hour
-	Log        *slog.Logger        // nil = none
+	Limits           nimbus.Limits
+	Defaults         map[string]Defaults // by the runtime's name
+	Builds           int                 // worked off at once; 0 = 1
+	Pending          int                 // builds that wait or are worked off; 0 = 1000
+	NamespacePending int                 // those of one namespace; 0 = 100
+	RetryAfter       time.Duration       // until a build that the platform failed is tried again, at first; 0 = 1 s
+	Driver           string              // for functions that name none
+	Keep             int                 // versions kept of a function besides published ones; 0 = 10
+	Collect          time.Duration       // between two collections of garbage; 0 = 1 hour
+	Log              *slog.Logger        // nil = none
 	// Stopping is closed when the server begins to stop: then nobody waits for a build any more. nil = never.
 	Stopping <-chan struct{}
 }
@@ -72,6 +74,12 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Builds == 0 {
 		c.Builds = 1
+	}
+	if c.Pending == 0 {
+		c.Pending = 1000
+	}
+	if c.NamespacePending == 0 {
+		c.NamespacePending = 100
 	}
 	if c.RetryAfter == 0 {
 		c.RetryAfter = time.Second

@@ -22,11 +22,17 @@ type job struct {
 	cancel   context.CancelFunc // of the running attempt; nil = it waits
 }
 
+// newJob returns a build of a function as a job.
+func newJob(namespace string, function, id nimbus.ID) *job {
+	return &job{id: id, function: function, namespace: namespace, done: make(chan struct{})}
+}
+
 // queue holds the builds that are to be worked off: those of a namespace in the order of asking, and namespaces
 // by turns, so that one with many or long builds does not hold up the others. A build that is tried again keeps its
 // place.
 type queue struct {
-	wake chan struct{} // somebody had better look
+	bounds bounds
+	wake   chan struct{} // somebody had better look
 
 	mu      sync.Mutex
 	jobs    map[nimbus.ID]*job // by build
@@ -36,27 +42,85 @@ type queue struct {
 	stopped error              // why none is taken any more
 }
 
-func newQueue() *queue {
-	return &queue{wake: make(chan struct{}, 1), jobs: make(map[nimbus.ID]*job), turns: make(map[string]uint64)}
+// bounds are how many builds may be pending.
+type bounds struct{ all, namespace int }
+
+func newQueue(b bounds) *queue {
+	return &queue{bounds: b, wake: make(chan struct{}, 1), jobs: make(map[nimbus.ID]*job), turns: make(map[string]uint64)}
 }
 
-// add puts a build into the queue, unless it is there already.
-func (q *queue) add(namespace string, function, id nimbus.ID) *job {
+// add puts a build that was accepted before into the queue, unless it is there already, and returns the job it is.
+func (q *queue) add(j *job) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if j := q.jobs[id]; j != nil {
-		return j
+	if there := q.jobs[j.id]; there != nil {
+		return there
 	}
-	j := &job{id: id, function: function, namespace: namespace, done: make(chan struct{})}
+	if q.enter(j) {
+		q.wait(j)
+	}
+	return j
+}
+
+// reserve keeps a place for a new build, which nobody works off before start. It is refused when too many are
+// pending, unless it takes the place of another of its function.
+func (q *queue) reserve(j *job, replaces nimbus.ID) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if replaces.IsZero() {
+		if err := q.full(j.namespace); err != nil {
+			return err
+		}
+	}
+	q.enter(j)
+	return nil
+}
+
+// start lets a reserved job be worked off, unless it was cancelled meanwhile.
+func (q *queue) start(j *job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.jobs[j.id] == j {
+		q.wait(j)
+	}
+}
+
+// enter takes a job on, or ends it where none is taken any more. mu is held.
+func (q *queue) enter(j *job) bool {
 	if q.stopped != nil {
 		j.err = q.stopped
 		close(j.done)
-		return j
+		return false
 	}
-	q.jobs[id] = j
-	q.wait(j)
-	return j
+	q.jobs[j.id] = j
+	return true
 }
+
+// full says why no other build of a namespace is taken now. mu is held.
+func (q *queue) full(namespace string) error {
+	own := 0
+	for _, j := range q.jobs {
+		if j.namespace == namespace {
+			own++
+		}
+	}
+	var err *nimbus.Error
+	switch {
+	case own >= q.bounds.namespace:
+		err = nimbus.Errorf(nimbus.CodeTooManyRequests, "%d builds of namespace %q are pending, and no more may be: "+
+			"deploy again when some have ended", own, namespace)
+	case len(q.jobs) >= q.bounds.all:
+		err = nimbus.Errorf(nimbus.CodeTooManyRequests, "%d builds are pending on this server, and no more may be: "+
+			"deploy again when some have ended", len(q.jobs))
+	default:
+		return nil
+	}
+	err.RetryAfter = fullRetry
+	return err
+}
+
+// fullRetry is when a build that was refused may be asked for again.
+const fullRetry = 10 * time.Second
 
 // wait puts a job in its place. mu is held.
 func (q *queue) wait(j *job) {

@@ -3,6 +3,7 @@ package function
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,9 +15,9 @@ import (
 func TestQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
-		first, second := q.add("a", nimbus.NewID(), nimbus.NewID()), q.add("a", nimbus.NewID(), nimbus.NewID())
-		if q.add("a", first.function, first.id) != first {
+		q := newQueue(bounds{10, 10})
+		first, second := q.add(newJob("a", nimbus.NewID(), nimbus.NewID())), q.add(newJob("a", nimbus.NewID(), nimbus.NewID()))
+		if q.add(newJob("a", first.function, first.id)) != first {
 			t.Error("a build is in the queue twice")
 		}
 		take := func(want *job) {
@@ -51,7 +52,7 @@ func TestQueue(t *testing.T) {
 			t.Errorf("an empty queue gave %v", j)
 		}
 		q.stop(errGone)
-		if late := q.add("a", nimbus.NewID(), nimbus.NewID()); late.err == nil {
+		if late := q.add(newJob("a", nimbus.NewID(), nimbus.NewID())); late.err == nil {
 			t.Error("a stopped queue took a job")
 		}
 	})
@@ -60,8 +61,8 @@ func TestQueue(t *testing.T) {
 // TestQueueGoesByTurns: however many builds a namespace asks for, another's next is after one of them.
 func TestQueueGoesByTurns(t *testing.T) {
 	t.Parallel()
-	q := newQueue()
-	add := func(namespace string) *job { return q.add(namespace, nimbus.NewID(), nimbus.NewID()) }
+	q := newQueue(bounds{10, 10})
+	add := func(namespace string) *job { return q.add(newJob(namespace, nimbus.NewID(), nimbus.NewID())) }
 	a1, a2, a3, b1, b2 := add("a"), add("a"), add("a"), add("b"), add("b")
 	for i, want := range []*job{a1, b1, a2, b2, a3} {
 		if _, j := q.next(t.Context()); j != want {
@@ -78,10 +79,88 @@ func TestQueueGoesByTurns(t *testing.T) {
 
 func TestQueueCancelsWhatRuns(t *testing.T) {
 	t.Parallel()
-	q := newQueue()
-	j := q.add("a", nimbus.NewID(), nimbus.NewID())
+	q := newQueue(bounds{10, 10})
+	j := q.add(newJob("a", nimbus.NewID(), nimbus.NewID()))
 	ctx, _ := q.next(t.Context())
 	q.cancelFunction(j.function, errGone)
 	<-ctx.Done()
 	<-j.done
+}
+
+// TestQueueIsBounded: new builds are refused over the bounds; those that take another's place, or were accepted
+// by an earlier process, are not.
+func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	q := newQueue(bounds{all: 4, namespace: 2})
+	reserve := func(namespace string, replaces nimbus.ID) (*job, error) {
+		j := newJob(namespace, nimbus.NewID(), nimbus.NewID())
+		return j, q.reserve(j, replaces)
+	}
+	taken := func(namespace string) *job {
+		t.Helper()
+		j, err := reserve(namespace, nimbus.ID{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	refused := func(namespace, want string) {
+		t.Helper()
+		_, err := reserve(namespace, nimbus.ID{})
+		var e *nimbus.Error
+		if !errors.As(err, &e) || e.Code != nimbus.CodeTooManyRequests || e.RetryAfter == 0 || !strings.Contains(e.Detail, want) {
+			t.Errorf("a build of %s came to %v, want …%s…", namespace, err, want)
+		}
+	}
+	a1 := taken("a")
+	q.start(a1)
+	q.next(t.Context()) // what is worked off counts too
+	a2 := taken("a")
+	refused("a", `2 builds of namespace "a" are pending`)
+	if _, err := reserve("a", a2.id); err != nil {
+		t.Errorf("what takes another's place is refused: %v", err)
+	}
+	q.cancel(a2.id, errGone)
+	taken("b")
+	old := q.add(newJob("c", nimbus.NewID(), nimbus.NewID()))
+	refused("b", "4 builds are pending on this server")
+	q.add(newJob("c", nimbus.NewID(), nimbus.NewID())) // of an earlier process
+	q.cancel(old.id, errGone)
+	refused("b", "4 builds are pending on this server")
+	q.end(a1, nil)
+	taken("b")
+}
+
+// TestReservedJobs wait for their start, and for nothing once they were cancelled.
+func TestReservedJobs(t *testing.T) {
+	t.Parallel()
+	q := newQueue(bounds{10, 10})
+	var jobs [3]*job
+	for i := range jobs {
+		jobs[i] = newJob("a", nimbus.NewID(), nimbus.NewID())
+		if err := q.reserve(jobs[i], nimbus.ID{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if q.add(newJob("a", jobs[2].function, jobs[2].id)) != jobs[2] {
+		t.Error("a reserved build is in the queue twice")
+	}
+	q.cancel(jobs[0].id, errGone)
+	q.start(jobs[0])
+	q.start(jobs[2])
+	if _, j := q.next(t.Context()); j != jobs[2] {
+		t.Errorf("took %v", j)
+	}
+	if _, j, _ := q.take(t.Context(), time.Now()); j != nil {
+		t.Errorf("took %v", j)
+	}
+	q.stop(errGone)
+	late := newJob("a", nimbus.NewID(), nimbus.NewID())
+	if err := q.reserve(late, nimbus.ID{}); err != nil || late.err == nil {
+		t.Errorf("a stopped queue took a job: %v", err)
+	}
+	for _, j := range append(jobs[:], late) {
+		q.start(j)
+		<-j.done
+	}
 }

@@ -32,8 +32,9 @@ type Service struct {
 func New(d Deps, cfg Config) *Service {
 	s := &Service{
 		functions: d.Functions, packages: d.Packages, compiler: d.Compiler, runtimes: d.Runtimes, drivers: d.Drivers,
-		routes: d.Routes, logs: d.Logs, cfg: cfg.withDefaults(), queue: newQueue(),
+		routes: d.Routes, logs: d.Logs, cfg: cfg.withDefaults(),
 	}
+	s.queue = newQueue(bounds{all: s.cfg.Pending, namespace: s.cfg.NamespacePending})
 	s.SetDefaults(cfg.Defaults)
 	s.SetTimeout(cfg.Limits.Timeout)
 	s.SetKeep(s.cfg.Keep)
@@ -51,7 +52,8 @@ func (s *Service) SetTimeout(d time.Duration) { s.timeout.Store(int64(d)) }
 func (s *Service) SetKeep(versions int) { s.keep.Store(int64(versions)) }
 
 // Create makes a function, active on version 1. Code that has to be compiled is built first; when that fails
-// the function is there, failed. namespace "" is the principal's default.
+// the function is there, failed; CodeTooManyRequests when too many builds are pending. namespace "" is the
+// principal's default.
 func (s *Service) Create(ctx context.Context, p nimbus.Principal, namespace, name string, in Input) (*nimbus.Function, error) {
 	if namespace == "" {
 		namespace = p.DefaultNS()
@@ -97,21 +99,39 @@ func (s *Service) Create(ctx context.Context, p nimbus.Principal, namespace, nam
 func (s *Service) add(ctx context.Context, f *nimbus.Function, p plan, in Input) (*nimbus.Function, error) {
 	f.Version = p.version(f.ID, 1)
 	f.CreatedAt, f.UpdatedAt = f.Version.CreatedAt, f.Version.CreatedAt
-	if p.compile {
-		f.Status, f.StatusMessage, f.Build = nimbus.StatusBuilding, beingBuilt(1), nimbus.NewID()
-	}
-	if err := s.functions.CreateFunction(ctx, f); err != nil {
-		return nil, err
-	}
-	s.routes.Changed(f.ID)
 	if !p.compile {
+		if err := s.functions.CreateFunction(ctx, f); err != nil {
+			return nil, err
+		}
+		s.routes.Changed(f.ID)
 		return f, nil
 	}
-	job := s.queue.add(f.Namespace, f.ID, f.Build)
+	f.Status, f.StatusMessage, f.Build = nimbus.StatusBuilding, beingBuilt(1), nimbus.NewID()
+	job, err := s.enqueue(f, f.Build, nimbus.ID{}, func() error { return s.functions.CreateFunction(ctx, f) })
+	if err != nil {
+		return nil, err
+	}
 	if in.Async {
 		return f, nil
 	}
 	return s.await(ctx, f.ID, job)
+}
+
+// enqueue has a build worked off that store makes durable; it takes the place of the one it replaces, if that is set.
+// A build that is refused is not stored.
+func (s *Service) enqueue(f *nimbus.Function, build, replaces nimbus.ID, store func() error) (*job, error) {
+	j := newJob(f.Namespace, f.ID, build)
+	if err := s.queue.reserve(j, replaces); err != nil {
+		return nil, err
+	}
+	if err := store(); err != nil {
+		s.queue.cancel(j.id, err)
+		return nil, err
+	}
+	s.queue.cancel(replaces, superseded())
+	s.queue.start(j)
+	s.routes.Changed(f.ID)
+	return j, nil
 }
 
 // await waits for the end of a build and returns the function as it is then. The build goes on when ctx ends.

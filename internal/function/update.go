@@ -15,7 +15,7 @@ const maxRaces = 5
 // Update changes what in gives, and nothing else. A change of code or settings is version N+1, which serves
 // once Update has returned; when nothing differs there is no new version. Code that has to be compiled is
 // built first, and until then, or when that fails, the last version serves: the status message of what Update
-// returns says why. After an error the function is as it was.
+// returns says why; CodeTooManyRequests when too many builds are pending. After an error the function is as it was.
 func (s *Service) Update(ctx context.Context, p nimbus.Principal, ref Ref, in Input) (*nimbus.Function, error) {
 	u := &update{Service: s, in: in}
 	for race := 1; ; race++ {
@@ -69,7 +69,7 @@ func (u *update) apply(ctx context.Context, f *nimbus.Function) (*nimbus.Functio
 		next, err := u.setStatus(ctx, f, *u.in.Status)
 		return next, nil, err
 	case !changed && !f.Build.IsZero():
-		return f, u.queue.add(f.Namespace, f.ID, f.Build), nil // it is being made
+		return f, u.queue.add(newJob(f.Namespace, f.ID, f.Build)), nil // it is being made
 	case changed && (plan.compile || !f.Build.IsZero()), f.Status == nimbus.StatusFailed:
 		return u.addBuild(ctx, f, plan)
 	case changed, u.in.hasCode() && f.StatusMessage != "": // of an update that failed, and is taken back
@@ -167,18 +167,20 @@ func (u *update) addBuild(ctx context.Context, f *nimbus.Function, p plan) (*nim
 		number++
 	}
 	b := &nimbus.Build{ID: nimbus.NewID(), Version: p.source(f.ID, number)}
-	if err := u.functions.AddBuild(ctx, b, f.Build, beingBuilt(number)); err != nil {
-		u.overtaken = true
+	job, err := u.enqueue(f, b.ID, f.Build, func() error {
+		err := u.functions.AddBuild(ctx, b, f.Build, beingBuilt(number))
+		u.overtaken = err != nil
+		return err
+	})
+	if err != nil {
 		return nil, nil, err
 	}
-	u.queue.cancel(f.Build, superseded())
-	u.routes.Changed(f.ID)
 	next := *f
 	next.Build, next.StatusMessage, next.UpdatedAt = b.ID, beingBuilt(number), b.Version.CreatedAt
 	if !f.Version.Made() {
 		next.Version, next.Status = b.Version, nimbus.StatusBuilding
 	}
-	return &next, u.queue.add(f.Namespace, f.ID, b.ID), nil
+	return &next, job, nil
 }
 
 // switched does what is due after a new version serves.

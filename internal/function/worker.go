@@ -77,7 +77,7 @@ func (s *Service) resume(ctx context.Context, left []nimbus.Build) error {
 		if err != nil {
 			return err
 		}
-		s.queue.add(f.Namespace, f.ID, b.ID)
+		s.queue.add(newJob(f.Namespace, f.ID, b.ID))
 	}
 	return nil
 }
