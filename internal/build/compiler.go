@@ -37,7 +37,7 @@ type CompilerConfig struct {
 	Programs    program.Set   // what runs inside the instances
 	Timeout     time.Duration // of one build, once its turn has come; 0 = 5 minutes
 	Memory      int64         // bytes, of the instance that compiles, its files included; 0 = 2 GiB
-	Concurrency int           // builds at once; 0 = 1
+	Concurrency int           // programs at once, and one module beside them; 0 = 1
 	GoProxy     string        // where Go's modules come from; "" = https://proxy.golang.org
 	GoSumDB     string        // what verifies modules whose sums go.sum lacks; "" = sum.golang.org, off = nothing
 	FetchEnv    []string      // added to the environment of what fetches: HTTPS_PROXY, SSL_CERT_FILE
@@ -78,7 +78,7 @@ type Compiler struct {
 	starter    Starter
 	toolchains Toolchains
 	cfg        CompilerConfig
-	turn       *semaphore.Weighted // first come, first served
+	turns      map[Effort]*semaphore.Weighted // first come, first served
 	keys       keyLocks
 }
 
@@ -91,7 +91,8 @@ func NewCompiler(packages *Builder, starter Starter, toolchains Toolchains, cfg 
 	}
 	cfg.Dir = dir
 	c := &Compiler{packages: packages, starter: starter, toolchains: toolchains, cfg: cfg,
-		turn: semaphore.NewWeighted(int64(cfg.Concurrency)), keys: keyLocks{held: make(map[string]chan struct{})}}
+		turns: map[Effort]*semaphore.Weighted{Short: semaphore.NewWeighted(1), Long: semaphore.NewWeighted(int64(cfg.Concurrency))},
+		keys:  keyLocks{held: make(map[string]chan struct{})}}
 	if err := errors.Join(removeTree(c.place("work")), sweepStages(dir)); err != nil {
 		return nil, fmt.Errorf("open compiler: %w", err)
 	}
@@ -127,13 +128,14 @@ func (c *Compiler) Compile(ctx context.Context, r Request, progress func(line st
 	if made, ok := c.made(ctx, key); ok {
 		return made, nil
 	}
-	if !c.turn.TryAcquire(1) {
+	turn := c.turns[plan.effort()]
+	if !turn.TryAcquire(1) {
 		progress("waiting for another build to end")
-		if err := c.turn.Acquire(ctx, 1); err != nil {
+		if err := turn.Acquire(ctx, 1); err != nil {
 			return Compiled{}, err
 		}
 	}
-	defer c.turn.Release(1)
+	defer turn.Release(1)
 	made, err := c.build(ctx, plan, dir, progress)
 	if err != nil {
 		return Compiled{}, err

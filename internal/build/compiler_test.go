@@ -289,7 +289,7 @@ func TestBuildsThatDoNotEnd(t *testing.T) {
 		t.Errorf("error = %v, want context.Canceled", err)
 	}
 	// Another build is under way: one waits its turn, and can leave.
-	if !w.turn.TryAcquire(1) {
+	if !w.turns[Short].TryAcquire(1) {
 		t.Fatal("the cancelled build has not made room")
 	}
 	ctx, cancel = context.WithCancel(t.Context())
@@ -298,7 +298,25 @@ func TestBuildsThatDoNotEnd(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || !slices.Equal(said, []string{"waiting for another build to end"}) {
 		t.Errorf("error = %v, said %q", err, said)
 	}
-	w.turn.Release(1)
+	w.turns[Short].Release(1)
+}
+
+// TestModulesHaveATurnOfTheirOwn: one does not wait for a program.
+func TestModulesHaveATurnOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, CompilerConfig{})
+	if !w.turns[Long].TryAcquire(1) {
+		t.Fatal("a program is being compiled")
+	}
+	defer w.turns[Long].Release(1)
+	if _, err := w.compile(t, runtime.Wasm, "x.wasm", member{name: "x.wasm", body: wasmMagic + "\x01\x00\x00\x00"}); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := w.request(t, runtime.Wasm, "main.wasm", member{name: "main.go", body: hello})
+	if _, err := w.Compile(ctx, r, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a program compiled to a module came to %v before its turn", err)
+	}
 }
 
 func TestLeftUnderWay(t *testing.T) {
@@ -340,16 +358,16 @@ func TestToolchainSaysWhatWouldCompile(t *testing.T) {
 	}
 }
 
-func TestNeeds(t *testing.T) {
+func TestEffort(t *testing.T) {
 	t.Parallel()
 	var c *Compiler
-	for name, want := range map[string]bool{
-		"python handler.py": false, "node handler.js": false, "custom bootstrap": false,
-		"go main": false, "go main.go": true, "wasm x.wasm": true, "wasm main.go": true,
+	for name, want := range map[string]Effort{
+		"python handler.py": None, "node handler.js": None, "custom bootstrap": None,
+		"go main": None, "go main.go": Long, "wasm x.wasm": Short, "wasm main.go": Long,
 	} {
 		language, file, _ := strings.Cut(name, " ")
 		handler := map[string]string{"go": "main", "wasm": "x.wasm"}[language]
-		if got := c.Needs(files(file, ""), runtime.Runtime{Language: runtime.Language(language)}, handler); got != want {
+		if got := c.Effort(files(file, ""), runtime.Runtime{Language: runtime.Language(language)}, handler); got != want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

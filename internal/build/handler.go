@@ -45,18 +45,6 @@ func FindHandler(tree fs.FS, language runtime.Language, handler string) error {
 	return missingHandler(tree, "%q is no executable of the package, nor is there Go source (package main) to compile it from", handler)
 }
 
-// Needs reports whether a tree that has the handler is to be compiled before it can run.
-func (*Compiler) Needs(tree fs.FS, rt runtime.Runtime, handler string) bool {
-	switch rt.Language {
-	case runtime.Wasm:
-		return true // to machine code, at least
-	case runtime.Go:
-		there, err := isFile(tree, handler)
-		return err == nil && !there
-	}
-	return false
-}
-
 // Toolchain is what a tree that has the handler would be compiled with now: Compiled.Toolchain. "" = nothing on this
 // machine compiles it, or it needs no compiling.
 func (c *Compiler) Toolchain(tree fs.FS, rt runtime.Runtime, handler string) string {

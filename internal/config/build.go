@@ -26,7 +26,7 @@ func buildSettings() []setting {
 		newSetting("build.memory_mb", "2048", size(nimbus.MiB, 256, 1<<20, func(c *Config) *int64 { return &c.Build.Memory }),
 			"Memory of the instance that compiles, its files included."),
 		newSetting("build.concurrency", "1", count(1, 64, func(c *Config) *int { return &c.Build.Concurrency }),
-			"Builds at once; others wait their turn."),
+			"Programs compiled at once; others wait their turn. Beside them WebAssembly modules are, one at a time."),
 		newSetting("build.go_proxy", "https://proxy.golang.org", proxies(func(c *Config) *string { return &c.Build.GoProxy }),
 			"Where Go modules are fetched from, before their program is compiled without a network. "+
 				"HTTPS_PROXY and SSL_CERT_FILE of the server's environment are obeyed."),

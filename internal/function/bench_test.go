@@ -115,6 +115,7 @@ func runtimes() *runtime.Set {
 	return runtime.NewSet(
 		runtime.Runtime{Name: "python3.9", Language: runtime.Python, Version: "3.9.2", DefaultHandler: "handler.handle"},
 		runtime.Runtime{Name: "go1.26", Language: runtime.Go, Version: "1.26.8", DefaultHandler: "main"},
+		runtime.Runtime{Name: "wasm", Language: runtime.Wasm, DefaultHandler: "handler.wasm"},
 		runtime.Runtime{Name: "nodejs22", Language: runtime.Node, Version: "22.1.0", DefaultHandler: "handler.handle"},
 		runtime.Runtime{Name: "python3.11", Language: runtime.Python, Version: "3.11.2", DefaultHandler: "handler.handle"},
 	)

@@ -258,7 +258,7 @@ func TestJoiningABuildThatHasEnded(t *testing.T) {
 	<-g.begun
 	g.answer <- nil
 	b.settled(t, pending.ID)
-	f, err := b.await(t.Context(), pending.ID, b.queue.add(newJob(pending.Namespace, pending.ID, pending.Build)))
+	f, err := b.await(t.Context(), pending.ID, b.queue.add(newJob(pending.Namespace, pending.ID, pending.Build, longLane)))
 	if err != nil || f.Status != nimbus.StatusActive || b.compiler.count() != 1 {
 		t.Errorf("it came to %+v, %v after %d compilations", f, err, b.compiler.count())
 	}

@@ -28,9 +28,15 @@ func newCompiler(packages Packages) *compiler {
 	return &compiler{packages: packages, version: "go1.26.8"}
 }
 
-// Needs implements Compiler: Go source is compiled.
-func (c *compiler) Needs(_ fs.FS, rt runtime.Runtime, _ string) bool {
-	return rt.Language == runtime.Go
+// Effort implements Compiler: Go source is long to compile, a module short.
+func (c *compiler) Effort(_ fs.FS, rt runtime.Runtime, _ string) build.Effort {
+	switch rt.Language {
+	case runtime.Go:
+		return build.Long
+	case runtime.Wasm:
+		return build.Short
+	}
+	return build.None
 }
 
 // Toolchain implements Compiler.

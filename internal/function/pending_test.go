@@ -1,9 +1,12 @@
 package function
 
 import (
+	"context"
 	"testing"
 
 	"nimbus"
+	"nimbus/internal/build"
+	"nimbus/internal/runtime"
 )
 
 // TestPendingBuildsAreBounded: over the bound nothing is stored, and what serves serves on.
@@ -54,4 +57,40 @@ func TestPendingBuildsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.async(t, "third", goText("4"))
+}
+
+// TestModulesDoNotWaitForPrograms: while one is being built and others wait, also of an earlier process, a module is
+// built.
+func TestModulesDoNotWaitForPrograms(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	module := func() Input { return Input{Archive: zipOf(t, "handler.wasm", "\x00asm\x01\x00\x00\x00"), Async: true} }
+	left := b.async(t, "program-1", goText("1"))
+	b.async(t, "program-2", goText("2"))
+	resumed := b.create(t, "module-1", module())
+
+	next := b.restarted()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	next.compiler.set(func(run context.Context, r build.Request, _ func(string)) error {
+		if r.Runtime.Language == runtime.Go {
+			select { // for as long as the test
+			case <-ctx.Done():
+			case <-run.Done():
+			}
+		}
+		return run.Err()
+	})
+	next.work(t)
+	next.settled(t, resumed.ID)
+	second := next.create(t, "module-2", module())
+	next.settled(t, second.ID)
+	for _, id := range []nimbus.ID{resumed.ID, second.ID} {
+		if f := next.get(t, id); f.Status != nimbus.StatusActive {
+			t.Errorf("a module came to %+v", f)
+		}
+	}
+	if f := next.get(t, left.ID); f.Status != nimbus.StatusBuilding {
+		t.Errorf("the program came to %+v", f)
+	}
 }

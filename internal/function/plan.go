@@ -11,8 +11,8 @@ import (
 
 // Compiler makes what runs of source that can't run as it is.
 type Compiler interface {
-	// Needs reports whether a tree that has the handler is to be compiled before it can run.
-	Needs(tree fs.FS, rt runtime.Runtime, handler string) bool
+	// Effort says what compiling takes before a tree that has the handler can run.
+	Effort(tree fs.FS, rt runtime.Runtime, handler string) build.Effort
 	// Toolchain is what Compile would compile such a tree with now, as it is recorded; "" = nothing on this machine.
 	Toolchain(tree fs.FS, rt runtime.Runtime, handler string) string
 	// Compile hands lines that tell how it goes to progress. A *build.CompileError is the source's fault.

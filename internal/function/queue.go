@@ -13,7 +13,8 @@ import (
 type job struct {
 	id        nimbus.ID // of the build
 	function  nimbus.ID
-	namespace string        // of the function
+	namespace string // of the function
+	lane      lane
 	done      chan struct{} // closed when the build has ended, whatever came of it
 	err       error         // why nobody will know what came of it; read after done
 
@@ -23,30 +24,48 @@ type job struct {
 }
 
 // newJob returns a build of a function as a job.
-func newJob(namespace string, function, id nimbus.ID) *job {
-	return &job{id: id, function: function, namespace: namespace, done: make(chan struct{})}
+func newJob(namespace string, function, id nimbus.ID, l lane) *job {
+	return &job{id: id, function: function, namespace: namespace, lane: l, done: make(chan struct{})}
 }
 
-// queue holds the builds that are to be worked off: those of a namespace in the order of asking, and namespaces
-// by turns, so that one with many or long builds does not hold up the others. A build that is tried again keeps its
-// place.
+// lane is what a job waits in, so that what is short does not wait behind what is long. Each has workers of its own.
+type lane int
+
+const (
+	longLane  lane = iota // programs
+	shortLane             // modules, and what turns out to need no compiling
+	lanes
+)
+
+// line is the jobs that wait in a lane.
+type line struct {
+	wake    chan struct{}     // somebody had better look
+	waiting []*job            // by the build's id, which is ordered by time
+	turn    uint64            // counts the jobs that were taken
+	turns   map[string]uint64 // by namespace, the turn of its last; emptied when nothing is left to do
+}
+
+// queue holds the builds that are to be worked off: in each lane those of a namespace in the order of asking, and
+// namespaces by turns, so that one with many or long builds does not hold up the others. A build that is tried again
+// keeps its place.
 type queue struct {
 	bounds bounds
-	wake   chan struct{} // somebody had better look
 
 	mu      sync.Mutex
 	jobs    map[nimbus.ID]*job // by build
-	waiting []*job             // by the build's id, which is ordered by time
-	turn    uint64             // counts the jobs that were taken
-	turns   map[string]uint64  // by namespace, the turn of its last; emptied when nothing is left to do
-	stopped error              // why none is taken any more
+	lines   [lanes]line
+	stopped error // why none is taken any more
 }
 
 // bounds are how many builds may be pending.
 type bounds struct{ all, namespace int }
 
 func newQueue(b bounds) *queue {
-	return &queue{bounds: b, wake: make(chan struct{}, 1), jobs: make(map[nimbus.ID]*job), turns: make(map[string]uint64)}
+	q := &queue{bounds: b, jobs: make(map[nimbus.ID]*job)}
+	for l := range q.lines {
+		q.lines[l] = line{wake: make(chan struct{}, 1), turns: make(map[string]uint64)}
+	}
+	return q
 }
 
 // add puts a build that was accepted before into the queue, unless it is there already, and returns the job it is.
@@ -124,23 +143,24 @@ const fullRetry = 10 * time.Second
 
 // wait puts a job in its place. mu is held.
 func (q *queue) wait(j *job) {
-	at, _ := slices.BinarySearchFunc(q.waiting, j, func(a, b *job) int { return slices.Compare(a.id[:], b.id[:]) })
-	q.waiting = slices.Insert(q.waiting, at, j)
-	q.nudge()
+	l := &q.lines[j.lane]
+	at, _ := slices.BinarySearchFunc(l.waiting, j, func(a, b *job) int { return slices.Compare(a.id[:], b.id[:]) })
+	l.waiting = slices.Insert(l.waiting, at, j)
+	l.nudge()
 }
 
-func (q *queue) nudge() {
+func (l *line) nudge() {
 	select {
-	case q.wake <- struct{}{}:
+	case l.wake <- struct{}{}:
 	default: // somebody is to look already
 	}
 }
 
-// next waits for a job that is due and takes it. The job's context ends with ctx, or when the job is
+// next waits for a job of a lane that is due and takes it. The job's context ends with ctx, or when the job is
 // cancelled. It returns nil when ctx has ended.
-func (q *queue) next(ctx context.Context) (context.Context, *job) {
+func (q *queue) next(ctx context.Context, l lane) (context.Context, *job) {
 	for {
-		run, j, pause := q.take(ctx, time.Now())
+		run, j, pause := q.take(ctx, l, time.Now())
 		if j != nil {
 			return run, j
 		}
@@ -149,7 +169,7 @@ func (q *queue) next(ctx context.Context) (context.Context, *job) {
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx, nil
-		case <-q.wake:
+		case <-q.lines[l].wake:
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -159,28 +179,29 @@ func (q *queue) next(ctx context.Context) (context.Context, *job) {
 // idlePause is how long a worker sleeps when nothing waits; it is woken when something does.
 const idlePause = time.Hour
 
-// take returns the job whose turn it is, else how long it is until one is due.
-func (q *queue) take(ctx context.Context, now time.Time) (context.Context, *job, time.Duration) {
+// take returns the job whose turn it is in a lane, else how long it is until one is due.
+func (q *queue) take(ctx context.Context, of lane, now time.Time) (context.Context, *job, time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	l := &q.lines[of]
 	pause, at := idlePause, -1
-	for i, j := range q.waiting {
+	for i, j := range l.waiting {
 		if left := j.due.Sub(now); left > 0 {
 			pause = min(pause, left)
-		} else if at < 0 || q.turns[j.namespace] < q.turns[q.waiting[at].namespace] {
+		} else if at < 0 || l.turns[j.namespace] < l.turns[l.waiting[at].namespace] {
 			at = i
 		}
 	}
 	if at < 0 {
 		return nil, nil, pause
 	}
-	j := q.waiting[at]
-	q.waiting = slices.Delete(q.waiting, at, at+1)
-	if len(q.waiting) > 0 {
-		q.nudge() // there may be another worker
+	j := l.waiting[at]
+	l.waiting = slices.Delete(l.waiting, at, at+1)
+	if len(l.waiting) > 0 {
+		l.nudge() // there may be another worker
 	}
-	q.turn++
-	q.turns[j.namespace] = q.turn
+	l.turn++
+	l.turns[j.namespace] = l.turn
 	run, cancel := context.WithCancel(ctx)
 	j.cancel = cancel
 	return run, j, 0
@@ -211,9 +232,12 @@ func (q *queue) finish(j *job, err error) {
 		return
 	}
 	if delete(q.jobs, j.id); len(q.jobs) == 0 {
-		clear(q.turns)
+		for l := range q.lines {
+			clear(q.lines[l].turns)
+		}
 	}
-	q.waiting = slices.DeleteFunc(q.waiting, func(w *job) bool { return w == j })
+	l := &q.lines[j.lane]
+	l.waiting = slices.DeleteFunc(l.waiting, func(w *job) bool { return w == j })
 	if j.cancel != nil {
 		j.cancel()
 	}

@@ -107,7 +107,8 @@ func (s *Service) add(ctx context.Context, f *nimbus.Function, p plan, in Input)
 		return f, nil
 	}
 	f.Status, f.StatusMessage, f.Build = nimbus.StatusBuilding, beingBuilt(1), nimbus.NewID()
-	job, err := s.enqueue(f, f.Build, nimbus.ID{}, func() error { return s.functions.CreateFunction(ctx, f) })
+	job, err := s.enqueue(ctx, f, &nimbus.Build{ID: f.Build, Version: f.Version}, nimbus.ID{},
+		func() error { return s.functions.CreateFunction(ctx, f) })
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +120,8 @@ func (s *Service) add(ctx context.Context, f *nimbus.Function, p plan, in Input)
 
 // enqueue has a build worked off that store makes durable; it takes the place of the one it replaces, if that is set.
 // A build that is refused is not stored.
-func (s *Service) enqueue(f *nimbus.Function, build, replaces nimbus.ID, store func() error) (*job, error) {
-	j := newJob(f.Namespace, f.ID, build)
+func (s *Service) enqueue(ctx context.Context, f *nimbus.Function, b *nimbus.Build, replaces nimbus.ID, store func() error) (*job, error) {
+	j := newJob(f.Namespace, f.ID, b.ID, s.laneOf(ctx, &b.Version))
 	if err := s.queue.reserve(j, replaces); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func (s *Service) settle(tree fs.FS, settings nimbus.Settings, in Input) (plan, 
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{settings: settings, compile: s.compiler.Needs(tree, r, settings.Handler)}
+	p := plan{settings: settings, compile: s.compiler.Effort(tree, r, settings.Handler) != build.None}
 	if p.compile && in.hasCode() {
 		p.toolchain = s.compiler.Toolchain(tree, r, settings.Handler)
 	}

@@ -69,7 +69,7 @@ func (u *update) apply(ctx context.Context, f *nimbus.Function) (*nimbus.Functio
 		next, err := u.setStatus(ctx, f, *u.in.Status)
 		return next, nil, err
 	case !changed && !f.Build.IsZero():
-		return f, u.queue.add(newJob(f.Namespace, f.ID, f.Build)), nil // it is being made
+		return f, u.queue.add(newJob(f.Namespace, f.ID, f.Build, u.laneOf(ctx, base))), nil // it is being made
 	case changed && (plan.compile || !f.Build.IsZero()), f.Status == nimbus.StatusFailed:
 		return u.addBuild(ctx, f, plan)
 	case changed, u.in.hasCode() && f.StatusMessage != "": // of an update that failed, and is taken back
@@ -167,7 +167,7 @@ func (u *update) addBuild(ctx context.Context, f *nimbus.Function, p plan) (*nim
 		number++
 	}
 	b := &nimbus.Build{ID: nimbus.NewID(), Version: p.source(f.ID, number)}
-	job, err := u.enqueue(f, b.ID, f.Build, func() error {
+	job, err := u.enqueue(ctx, f, b, f.Build, func() error {
 		err := u.functions.AddBuild(ctx, b, f.Build, beingBuilt(number))
 		u.overtaken = err != nil
 		return err

@@ -31,19 +31,36 @@ func (s *Service) pause(attempts int) time.Duration {
 func (s *Service) runBuilds(ctx context.Context) error {
 	defer s.queue.stop(stopping())
 	var workers errgroup.Group
+	workers.Go(func() error { return s.worker(ctx, shortLane) })
 	for range s.cfg.Builds {
-		workers.Go(func() error {
-			for {
-				run, j := s.queue.next(ctx)
-				if j == nil {
-					return nil
-				}
-				s.work(run, j)
-			}
-		})
+		workers.Go(func() error { return s.worker(ctx, longLane) })
 	}
 	s.resumeBuilds(ctx)
 	return workers.Wait()
+}
+
+// worker works off the builds of a lane, one at a time, until ctx ends.
+func (s *Service) worker(ctx context.Context, l lane) error {
+	for {
+		run, j := s.queue.next(ctx, l)
+		if j == nil {
+			return nil
+		}
+		s.work(run, j)
+	}
+}
+
+// laneOf is the lane of what is to be built. What can't be looked at is long: the worker finds out why.
+func (s *Service) laneOf(ctx context.Context, v *nimbus.Version) lane {
+	r, err := s.runtimes.Resolve(v.Settings.Runtime)
+	if err != nil {
+		return longLane
+	}
+	tree, err := s.packages.Tree(ctx, v.Code())
+	if err != nil || s.compiler.Effort(tree, r, v.Settings.Handler) == build.Long {
+		return longLane
+	}
+	return shortLane
 }
 
 // resumeBuilds asks again for what was asked of an earlier process.
@@ -77,7 +94,7 @@ func (s *Service) resume(ctx context.Context, left []nimbus.Build) error {
 		if err != nil {
 			return err
 		}
-		s.queue.add(newJob(f.Namespace, f.ID, b.ID))
+		s.queue.add(newJob(f.Namespace, f.ID, b.ID, s.laneOf(ctx, &b.Version)))
 	}
 	return nil
 }
@@ -150,7 +167,7 @@ func (s *Service) compile(ctx context.Context, b *nimbus.Build) (v nimbus.Versio
 	if err != nil {
 		return v, err
 	}
-	if !s.compiler.Needs(tree, r, v.Settings.Handler) {
+	if s.compiler.Effort(tree, r, v.Settings.Handler) == build.None {
 		v.Package, v.Source = v.Source, nimbus.Package{}
 		return v, nil
 	}
