@@ -95,7 +95,7 @@ func TestCompiledOnce(t *testing.T) {
 	if made, err := again.Compile(t.Context(), r, func(string) {}); err != nil || made != results[0] || w.builders.started.Load() != 2 {
 		t.Errorf("after a restart: %+v, %v, %d instances", made, err, w.builders.started.Load())
 	}
-	if err := w.Collect(t.Context(), map[string]struct{}{r.Source.Hash: {}}); err != nil {
+	if err := w.Builder.Collect(t.Context(), map[string]struct{}{r.Source.Hash: {}}); err != nil {
 		t.Fatal(err)
 	}
 	if made, err := again.Compile(t.Context(), r, func(string) {}); err != nil || made != results[0] || w.builders.started.Load() != 3 {
@@ -317,6 +317,58 @@ func TestModulesHaveATurnOfTheirOwn(t *testing.T) {
 	if _, err := w.Compile(ctx, r, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("a program compiled to a module came to %v before its turn", err)
 	}
+}
+
+// TestNotesGoWithTheirPackages: what is remembered of a build is collected after what it made.
+func TestNotesGoWithTheirPackages(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, CompilerConfig{})
+	module := func(file string) Compiled {
+		t.Helper()
+		made, err := w.compile(t, runtime.Wasm, file, member{name: file, body: wasmMagic + "\x01\x00\x00\x00"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	kept := module("kept.wasm")
+	module("gone.wasm")
+	if err := os.WriteFile(w.place("made", "torn"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	notes := func(want int) {
+		t.Helper()
+		if err := w.Compiler.Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadDir(w.place("made")); err != nil || len(left) != want {
+			t.Errorf("notes: %v, %v, want %d", left, err, want)
+		}
+	}
+	notes(2) // both packages are there
+	if err := w.Builder.Collect(t.Context(), map[string]struct{}{kept.Package.Hash: {}}); err != nil {
+		t.Fatal(err)
+	}
+	notes(1)
+	started := w.builders.started.Load()
+	if again := module("kept.wasm"); again != kept || w.builders.started.Load() != started {
+		t.Errorf("what was kept is compiled again: %+v", again)
+	}
+	// One that is being written anew is left alone.
+	if err := w.Builder.Collect(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(w.place("made"))
+	if err != nil || len(left) != 1 {
+		t.Fatalf("notes: %v, %v", left, err)
+	}
+	leave, err := w.keys.enter(t.Context(), left[0].Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes(1)
+	leave()
+	notes(0)
 }
 
 func TestLeftUnderWay(t *testing.T) {

@@ -14,21 +14,28 @@ type keyLocks struct {
 // enter waits for the key to be free, or ctx to end.
 func (l *keyLocks) enter(ctx context.Context, key string) (leave func(), err error) {
 	for {
-		l.mu.Lock()
-		busy, taken := l.held[key]
-		if !taken {
-			done := make(chan struct{})
-			l.held[key] = done
-			l.mu.Unlock()
-			return func() { l.leave(key, done) }, nil
+		leave, busy := l.try(key)
+		if busy == nil {
+			return leave, nil
 		}
-		l.mu.Unlock()
 		select {
 		case <-busy:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// try enters a key that is free; busy is closed when one that is not may be.
+func (l *keyLocks) try(key string) (leave func(), busy chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if busy, taken := l.held[key]; taken {
+		return nil, busy
+	}
+	done := make(chan struct{})
+	l.held[key] = done
+	return func() { l.leave(key, done) }, nil
 }
 
 func (l *keyLocks) leave(key string, done chan struct{}) {

@@ -41,6 +41,50 @@ func (c *Compiler) made(ctx context.Context, key string) (Compiled, bool) {
 	return Compiled{}, false
 }
 
+// Collect removes the notes of what was made whose packages are no longer stored.
+func (c *Compiler) Collect(ctx context.Context) error {
+	entries, err := os.ReadDir(c.place("made"))
+	if err != nil {
+		return fmt.Errorf("collect the notes of builds: %w", err)
+	}
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := c.collectNote(ctx, e.Name()); err != nil {
+			return fmt.Errorf("collect the note of build %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
+// collectNote removes a note of nothing, unless somebody is about to write it anew.
+func (c *Compiler) collectNote(ctx context.Context, key string) error {
+	leave, busy := c.keys.try(key)
+	if busy != nil {
+		return nil
+	}
+	defer leave()
+	text, err := os.ReadFile(c.place("made", key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var m Compiled
+	if err := json.Unmarshal(text, &m); err == nil {
+		stored, _, err := c.packages.blobs.Open(ctx, m.Package.Hash)
+		if err == nil {
+			return stored.Close()
+		}
+		if nimbus.CodeOf(err) != nimbus.CodeNotFound {
+			return err
+		}
+	}
+	return os.Remove(c.place("made", key))
+}
+
 // remember notes what came of a key, whole or not at all.
 func (c *Compiler) remember(key string, m Compiled) error {
 	text, err := json.Marshal(m)

@@ -317,8 +317,8 @@ func TestDeleteCancelsTheBuild(t *testing.T) {
 	if err := b.CollectGarbage(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := b.blobCount(t); n != 2 {
-		t.Errorf("there are %d packages, want the source and the program of one function", n)
+	if n := b.blobCount(t); n != 2 || b.compiler.collected != 1 {
+		t.Errorf("there are %d packages, want the source and the program of one function; the compiler collected %d times", n, b.compiler.collected)
 	}
 }
 

@@ -18,10 +18,11 @@ import (
 type compiler struct {
 	packages Packages
 
-	mu       sync.Mutex
-	compile  func(ctx context.Context, r build.Request, progress func(string)) error // nil = succeeds at once
-	requests []build.Request
-	version  string
+	mu        sync.Mutex
+	compile   func(ctx context.Context, r build.Request, progress func(string)) error // nil = succeeds at once
+	requests  []build.Request
+	version   string
+	collected int // times
 }
 
 func newCompiler(packages Packages) *compiler {
@@ -66,6 +67,14 @@ func (c *compiler) Compile(ctx context.Context, r build.Request, progress func(s
 	pkg, err := c.packages.Build(ctx, build.Source{Text: "made of " + r.Source.Hash, Name: "main"}, func(fs.FS) error { return nil })
 	pkg.Inline = ""
 	return build.Compiled{Package: pkg, Handler: r.Handler, Toolchain: c.Toolchain(nil, r.Runtime, r.Handler)}, err
+}
+
+// Collect implements Compiler.
+func (c *compiler) Collect(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.collected++
+	return nil
 }
 
 func (c *compiler) set(compile func(ctx context.Context, r build.Request, progress func(string)) error) {

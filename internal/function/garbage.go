@@ -8,14 +8,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// CollectGarbage deletes the code that no version refers to and nobody has used for a while. Changes going
+// CollectGarbage deletes the code that no version refers to and nobody has used for a while, and what is remembered of
+// compiling it. Changes going
 // on at the same time are safe: what they store counts as used.
 func (s *Service) CollectGarbage(ctx context.Context) error {
 	keep, err := s.functions.PackageHashes(ctx)
 	if err != nil {
 		return fmt.Errorf("collect garbage: %w", err)
 	}
-	return s.packages.Collect(ctx, keep)
+	if err := s.packages.Collect(ctx, keep); err != nil {
+		return err
+	}
+	return s.compiler.Collect(ctx)
 }
 
 // Run works off builds, and collects garbage at once and from time to time, until ctx ends.

@@ -17,6 +17,8 @@ type Compiler interface {
 	Toolchain(tree fs.FS, rt runtime.Runtime, handler string) string
 	// Compile hands lines that tell how it goes to progress. A *build.CompileError is the source's fault.
 	Compile(ctx context.Context, r build.Request, progress func(line string)) (build.Compiled, error)
+	// Collect forgets what was made and is no longer stored.
+	Collect(ctx context.Context) error
 }
 
 // plan is what a change comes to: the version to make, short of its number and time.
