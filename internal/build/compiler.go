@@ -105,7 +105,8 @@ func NewCompiler(packages *Builder, starter Starter, toolchains Toolchains, cfg 
 }
 
 // Compile makes the package that runs, unless it was made before from the same. Lines that tell how it goes are
-// handed to progress, one at a time. A *CompileError is the source's fault, any other error is not.
+// handed to progress, one at a time. A *CompileError is the source's fault, any other error is not;
+// CodeInsufficientStorage says that the disk is full.
 func (c *Compiler) Compile(ctx context.Context, r Request, progress func(line string)) (Compiled, error) {
 	dir, err := c.packages.cache.Dir(ctx, r.Source)
 	if err != nil {
@@ -158,7 +159,7 @@ func (c *Compiler) build(ctx context.Context, p plan, source string, progress fu
 		return Compiled{}, &CompileError{Message: fmt.Sprintf("the build took longer than its bound of %s (build.timeout)", c.cfg.Timeout)}
 	}
 	if err != nil {
-		return Compiled{}, err
+		return Compiled{}, blob.DiskError(err) // whichever of the many writes found it full
 	}
 	return Compiled{Package: pkg, Handler: p.Handler, Toolchain: p.toolchain()}, nil
 }

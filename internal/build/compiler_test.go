@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"nimbus"
@@ -369,6 +370,21 @@ func TestNotesGoWithTheirPackages(t *testing.T) {
 	notes(1)
 	leave()
 	notes(0)
+}
+
+// TestFullDiskIsSaidSo: wherever it is noticed.
+func TestFullDiskIsSaidSo(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, CompilerConfig{})
+	w.builders.broken = &fs.PathError{Op: "write", Path: "program", Err: syscall.ENOSPC}
+	_, err := w.compile(t, runtime.Go, "main", member{name: "main.go", body: hello})
+	if nimbus.CodeOf(err) != nimbus.CodeInsufficientStorage || w.builders.started.Load() != 1 {
+		t.Errorf("preparing the standard library came to %v, in %d instances", err, w.builders.started.Load())
+	}
+	_, err = w.compile(t, runtime.Wasm, "x.wasm", member{name: "x.wasm", body: wasmMagic + "\x01\x00\x00\x00"})
+	if nimbus.CodeOf(err) != nimbus.CodeInsufficientStorage {
+		t.Errorf("compiling a module came to %v", err)
+	}
 }
 
 func TestLeftUnderWay(t *testing.T) {

@@ -374,6 +374,7 @@ func TestBuildsSurviveAStop(t *testing.T) {
 func TestPlatformFailuresAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	broken := nimbus.Errorf(nimbus.CodeUnavailable, "the proxy of modules can't be reached")
+	full := nimbus.Errorf(nimbus.CodeInsufficientStorage, "the disk is full; writes succeed again once there is room")
 	for name, c := range map[string]struct {
 		compile func(attempt int) error
 		tries   int
@@ -384,6 +385,7 @@ func TestPlatformFailuresAreTriedAgain(t *testing.T) {
 		"for good":        {failing(9, broken), buildAttempts, nimbus.StatusFailed, "the proxy of modules can't be reached"},
 		"in unknown ways": {failing(9, errors.New("secret detail")), buildAttempts, nimbus.StatusFailed, "the platform failed 3 times to compile it; the server's log says why"},
 		"by panic":        {panicking(1), 2, nimbus.StatusActive, ""},
+		"a full disk":     {failing(9, full), 1, nimbus.StatusFailed, "the disk is full; writes succeed again once there is room; deploy again then"},
 		"the input's own": {failing(9, nimbus.Errorf(nimbus.CodeInvalid, "cgo is off")), 1, nimbus.StatusFailed, "cgo is off"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -440,6 +442,35 @@ func TestStoreThatFailsForAWhile(t *testing.T) {
 	if err != nil || f.Status != nimbus.StatusActive {
 		t.Errorf("it came to %+v, %v", f, err)
 	}
+}
+
+// TestFailureIsNotMadeAnew: a failure that the store can't take, on the same full disk, is kept until it can.
+func TestFailureIsNotMadeAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.cfg.RetryAfter = time.Millisecond
+	b.functions = &fullStore{Control: b.control, left: 3}
+	b.compiler.set(func(context.Context, build.Request, func(string)) error {
+		return nimbus.Errorf(nimbus.CodeInsufficientStorage, "the disk is full")
+	})
+	b.work(t)
+	f, err := b.Create(t.Context(), owner(), "", "f", goText("1"))
+	if err != nil || f.Status != nimbus.StatusFailed || f.StatusMessage != "the disk is full; deploy again then" || b.compiler.count() != 1 {
+		t.Errorf("after %d compilations it came to %s %q, %v", b.compiler.count(), f.Status, f.StatusMessage, err)
+	}
+}
+
+// fullStore takes a failure only after a while. One worker calls it.
+type fullStore struct {
+	store.Control
+	left int
+}
+
+func (s *fullStore) FailBuild(ctx context.Context, b *nimbus.Build, message string, at time.Time) error {
+	if s.left--; s.left >= 0 {
+		return nimbus.Errorf(nimbus.CodeInsufficientStorage, "the disk is full; nothing was stored")
+	}
+	return s.Control.FailBuild(ctx, b, message, at)
 }
 
 // ailing is a store that answers what builds ask of it only after a while.

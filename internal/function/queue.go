@@ -19,8 +19,15 @@ type job struct {
 	err       error         // why nobody will know what came of it; read after done
 
 	attempts int
+	failure  *failure           // what the attempts came to, once trying again makes no sense
 	due      time.Time          // not before; zero = at once
 	cancel   context.CancelFunc // of the running attempt; nil = it waits
+}
+
+// failure is what the user is told of a build that failed, and how long that took.
+type failure struct {
+	message string
+	took    time.Duration
 }
 
 // newJob returns a build of a function as a job.

@@ -131,6 +131,9 @@ func (s *Service) attempt(ctx context.Context, j *job) error {
 	case err != nil:
 		return err
 	}
+	if j.failure != nil { // the store did not take it the last time
+		return s.failBuild(ctx, b, *j.failure)
+	}
 	begun := time.Now()
 	made, err := s.compile(ctx, b)
 	if ctx.Err() != nil {
@@ -144,11 +147,12 @@ func (s *Service) attempt(ctx context.Context, j *job) error {
 	if !final && j.attempts < buildAttempts {
 		return err
 	}
-	if !final {
+	if !final || nimbus.CodeOf(err) == nimbus.CodeInsufficientStorage {
 		s.cfg.Log.ErrorContext(ctx, "a build failed for good", "function", j.function.String(),
 			"attempts", j.attempts, "error", err)
 	}
-	return s.failBuild(ctx, b, message, took)
+	j.failure = &failure{message: message, took: took}
+	return s.failBuild(ctx, b, *j.failure)
 }
 
 // compile makes what runs of a build's source. A panic is an error of the platform's.
@@ -187,8 +191,8 @@ func (s *Service) compile(ctx context.Context, b *nimbus.Build) (v nimbus.Versio
 	return v, nil
 }
 
-// blame returns what the user is told of a build that failed, and whether trying again would change nothing
-// because the source is at fault.
+// blame returns what the user is told of a build that failed, and whether trying again would change nothing: the
+// source is at fault, or the disk is full, and every try would burn minutes to find it so.
 func blame(err error) (message string, final bool) {
 	var wrong *build.CompileError
 	if errors.As(err, &wrong) {
@@ -202,7 +206,13 @@ func blame(err error) (message string, final bool) {
 	for _, f := range e.Fields {
 		message += "; " + f.Field + ": " + f.Detail
 	}
-	return bounded(message), e.Code == nimbus.CodeInvalid || e.Code == nimbus.CodeTooLarge
+	switch e.Code {
+	case nimbus.CodeInvalid, nimbus.CodeTooLarge:
+		return bounded(message), true
+	case nimbus.CodeInsufficientStorage:
+		return bounded(message + "; deploy again then"), true
+	}
+	return bounded(message), false
 }
 
 // bounded cuts a long message after a whole line.
@@ -232,7 +242,7 @@ func (s *Service) finishBuild(ctx context.Context, b *nimbus.Build, made nimbus.
 	return nil
 }
 
-func (s *Service) failBuild(ctx context.Context, b *nimbus.Build, message string, took time.Duration) error {
+func (s *Service) failBuild(ctx context.Context, b *nimbus.Build, why failure) error {
 	f, err := s.functions.Function(ctx, b.Version.FunctionID)
 	if nimbus.CodeOf(err) == nimbus.CodeNotFound {
 		return errGone
@@ -240,6 +250,7 @@ func (s *Service) failBuild(ctx context.Context, b *nimbus.Build, message string
 	if err != nil {
 		return err
 	}
+	message := why.message
 	if f.Status != nimbus.StatusBuilding {
 		message = notBuilt(b.Version.Number) + message
 	}
@@ -250,7 +261,7 @@ func (s *Service) failBuild(ctx context.Context, b *nimbus.Build, message string
 	if err != nil {
 		return err
 	}
-	s.print(b, fmt.Sprintf("version %d could not be built, after %s", b.Version.Number, took))
+	s.print(b, fmt.Sprintf("version %d could not be built, after %s", b.Version.Number, why.took))
 	s.routes.Changed(b.Version.FunctionID)
 	return nil
 }
