@@ -73,6 +73,7 @@ func (d *dataDirectory) cacheDir() string   { return filepath.Join(d.path, "cach
 func (d *dataDirectory) buildDir() string   { return filepath.Join(d.path, "cache", "build") }
 func (d *dataDirectory) programDir() string { return filepath.Join(d.path, "cache", "programs") }
 func (d *dataDirectory) logDir() string     { return filepath.Join(d.path, "logs") }
+func (d *dataDirectory) uploadDir() string  { return filepath.Join(d.path, "uploads") }
 func (d *dataDirectory) scratchDir() string { return filepath.Join(d.path, "run") }
 
 func (d *dataDirectory) layout() backup.Layout {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -133,11 +131,11 @@ func (p *program) wire() error {
 	if err != nil {
 		return fmt.Errorf("open the cache of packages: %w", err)
 	}
-	uploads := filepath.Join(p.data.path, "uploads")
-	if err := os.MkdirAll(uploads, 0o700); err != nil {
-		return fmt.Errorf("make the directory of uploads: %w", err)
+	uploads, err := api.OpenUploads(p.data.uploadDir())
+	if err != nil {
+		return err
 	}
-	builder, err := build.New(blobs, cache, build.Config{Limits: p.cfg.Limits, TempDir: uploads})
+	builder, err := build.New(blobs, cache, build.Config{Limits: p.cfg.Limits, TempDir: p.data.uploadDir()})
 	if err != nil {
 		return fmt.Errorf("set up packages: %w", err)
 	}
@@ -164,7 +162,7 @@ func (p *program) wire() error {
 		RestoreStores: sqlite.Restore, OpenBlobs: func(path string) (blob.Store, error) { return dir.Open(path) },
 		Staged: func() { p.restored <- struct{}{} }})
 	p.watch()
-	p.wireHTTP(archive)
+	p.wireHTTP(archive, uploads)
 	return nil
 }
 
@@ -182,14 +180,14 @@ func (s recordedStore) Snapshot(ctx context.Context, dir string) error {
 	return s.Store.Snapshot(ctx, dir)
 }
 
-func (p *program) wireHTTP(archive api.Archive) {
+func (p *program) wireHTTP(archive api.Archive, uploads *api.Uploads) {
 	problems := problem.NewWriter(p.log)
 	identity := p.identity()
 	control := api.New(api.Services{
 		Functions: p.funcs, Invoker: p.invokes, Invocations: p.invokes, Keys: p.keys, Logs: p.logs,
 		Runtimes: p.runtimes, Drivers: []api.Driver{p.driver}, Archive: archive, Pool: p.pool, Settings: p.settings,
 		Metrics: p.metrics.Handler(), Ready: p.ready,
-	}, identity, problems, api.Config{Version: buildVersion(), Limits: p.cfg.Limits, Stopping: p.stopping, StartedAt: p.started})
+	}, identity, problems, api.Config{Version: buildVersion(), Limits: p.cfg.Limits, Uploads: uploads, Stopping: p.stopping, StartedAt: p.started})
 	data := gateway.New(p.invokes, identity, problems, gateway.Config{EventLimit: p.cfg.Limits.Event})
 	p.handler = transport.New(control, data, transport.Deps{Problems: problems, Requests: p.metrics, Tracer: p.tracer, Log: p.log})
 }

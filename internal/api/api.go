@@ -18,8 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"nimbus"
 	"nimbus/internal/auth"
 	"nimbus/internal/driver"
@@ -118,6 +116,7 @@ type Services struct {
 type Config struct {
 	Version   string // of this build
 	Limits    nimbus.Limits
+	Uploads   *Uploads // required
 	StartedAt time.Time
 	Stopping  <-chan struct{} // closed when the server starts to stop: followed logs end; nil = never
 }
@@ -127,18 +126,14 @@ type api struct {
 	identity transport.Identity
 	problems *problem.Writer
 	cfg      Config
-	large    *semaphore.Weighted // bodies with a program, held in memory
-	answers  sync.Pool           // *[]byte: answers of invocations are built in them
+	answers  sync.Pool // *[]byte: answers of invocations are built in them
 	document func() ([]byte, error)
 	page     func() ([]byte, error)
 }
 
-// largeBodies is how many bodies with a program are held in memory at once; the others wait.
-const largeBodies = 2
-
 // New returns the handler of everything that is not a function URL.
 func New(services Services, identity transport.Identity, problems *problem.Writer, cfg Config) http.Handler {
-	a := &api{Services: services, identity: identity, problems: problems, cfg: cfg, large: semaphore.NewWeighted(largeBodies),
+	a := &api{Services: services, identity: identity, problems: problems, cfg: cfg,
 		answers: sync.Pool{New: func() any { return new([]byte) }}}
 	doc := newDocument(cfg.Version)
 	operations := a.operations(doc.Components.Schemas)

@@ -51,28 +51,32 @@ func decodeJSON[T any](w http.ResponseWriter, r *http.Request, limit int64, refu
 	if err != nil {
 		return none, err
 	}
-	fields, err := parseObject(body)
+	fields, err := parseObject("the body", lifted{rest: body})
 	if err != nil {
 		return none, err
 	}
 	return decodeFields[T](fields, refused)
 }
 
-// parseObject reads a JSON object, and nothing after it.
-func parseObject(body []byte) (map[string]json.RawMessage, error) {
+// parseObject reads a JSON object, and nothing after it; what says where it came.
+func parseObject(what string, object lifted) (map[string]json.RawMessage, error) {
+	body := object.rest
 	if len(body) == 0 {
-		return nil, nimbus.Errorf(nimbus.CodeBadRequest, "the body is empty; a JSON object is wanted")
+		return nil, nimbus.Errorf(nimbus.CodeBadRequest, "%s is empty; a JSON object is wanted", what)
 	}
 	if !utf8.Valid(body) {
-		return nil, nimbus.Errorf(nimbus.CodeBadRequest, "the body is not JSON: it is not UTF-8")
+		return nil, nimbus.Errorf(nimbus.CodeBadRequest, "%s is not JSON: it is not UTF-8", what)
 	}
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(body, &fields)
 	if _, wrongType := err.(*json.UnmarshalTypeError); wrongType || err == nil && fields == nil {
-		return nil, nimbus.Errorf(nimbus.CodeBadRequest, "the body is not a JSON object")
+		return nil, nimbus.Errorf(nimbus.CodeBadRequest, "%s is not a JSON object", what)
+	}
+	if err != nil && object.binary != nil {
+		what += ", the text of its binary left out," // columns are counted without it
 	}
 	if err != nil {
-		return nil, transport.BadJSON("the body", body, err)
+		return nil, transport.BadJSON(what, body, err)
 	}
 	return fields, checkOnce(body)
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,11 +38,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakes stand for every use case. They note what they were asked and answer with what they hold.
 type fakes struct {
-	function function.Input
+	mu       sync.Mutex     // guards what creating and changing note
+	function function.Input // short of its files
 	name     string
 	ref      function.Ref
 	query    function.Query
 	archive  []byte
+	binary   []byte
 	records  invoke.Query
 	key      auth.KeyInput
 	logs     obs.LogQuery
@@ -54,6 +57,8 @@ type fakes struct {
 
 	err     error            // what every use case returns, when set
 	answer  *nimbus.Function // of creating and changing; nil = testFunction
+	uploads string           // the directory; "" = a new one
+	limits  nimbus.Limits    // zero = testLimits
 	created func()           // called while a function is created or changed
 	call    func(ctx context.Context, req *invoke.Request) (*invoke.Result, error)
 	follow  func(ctx context.Context) iter.Seq2[obs.LogLine, error]
@@ -110,17 +115,24 @@ var (
 type functions struct{ *fakes }
 
 func (f functions) take(p nimbus.Principal, in function.Input) (*nimbus.Function, error) {
-	f.principal, f.function = p, in
 	if f.created != nil {
 		f.created()
 	}
+	var archive, binary []byte
+	var err error
 	if in.Archive != nil {
-		data, err := io.ReadAll(in.Archive)
-		if err != nil {
-			return nil, err
-		}
-		f.archive = data
+		archive, err = io.ReadAll(in.Archive)
 	}
+	if in.Binary != nil && err == nil {
+		binary, err = io.ReadAll(in.Binary)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	in.Archive, in.Binary = nil, nil
+	f.principal, f.function, f.archive, f.binary = p, in, archive, binary
 	if f.answer != nil {
 		return f.answer, f.err
 	}
@@ -128,7 +140,9 @@ func (f functions) take(p nimbus.Principal, in function.Input) (*nimbus.Function
 }
 
 func (f functions) Create(_ context.Context, p nimbus.Principal, namespace, name string, in function.Input) (*nimbus.Function, error) {
+	f.mu.Lock()
 	f.namespace, f.name = namespace, name
+	f.mu.Unlock()
 	return f.take(p, in)
 }
 
@@ -270,12 +284,23 @@ func newServer(t testing.TB, f *fakes, identity transport.Identity, stopping <-c
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	problems := problem.NewWriter(log)
+	if f.uploads == "" {
+		f.uploads = t.TempDir()
+	}
+	uploads, err := OpenUploads(f.uploads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := f.limits
+	if limits == (nimbus.Limits{}) {
+		limits = testLimits()
+	}
 	h := New(Services{
 		Functions: functions{f}, Invoker: invoker{f}, Invocations: invocations{f}, Keys: keys{f}, Logs: logs{f},
 		Runtimes: runtimes{}, Drivers: []Driver{sandbox{}}, Archive: archive{f}, Pool: instances{f}, Settings: configuration{f},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "nimbus_up 1") }),
 		Ready:   func(context.Context) error { return f.ready },
-	}, identity, problems, Config{Version: "1.2.3", Limits: testLimits(), Stopping: stopping})
+	}, identity, problems, Config{Version: "1.2.3", Limits: limits, Uploads: uploads, Stopping: stopping})
 	return transport.New(h, http.NotFoundHandler(), transport.Deps{Problems: problems, Requests: obs.NewMetrics(), Log: log})
 }
 

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -70,60 +72,68 @@ func accepted(w http.ResponseWriter, f *nimbus.Function, in function.Input, done
 // withFunctionInput reads the request's body, JSON or a form, and hands it to use.
 func (a *api) withFunctionInput(w http.ResponseWriter, r *http.Request, refused map[string]string,
 	use func(given functionInput, in function.Input) error) error {
-	media, err := mediaType(r, mediaJSON, mediaForm)
+	body, err := a.readFunction(w, r)
 	if err != nil {
 		return err
 	}
-	if media == mediaJSON {
-		settings, in, err := a.readFunction(w, r, refused)
-		if err != nil {
-			return err
-		}
-		return use(settings, in)
-	}
-	form, err := readForm(w, r, a.cfg.Limits)
+	defer body.close()
+	given, err := decodeFields[functionInput](body.fields, refused)
 	if err != nil {
 		return err
 	}
-	defer form.close()
-	settings, err := decodeFields[functionInput](form.fields, refused)
-	if err != nil {
-		return err
-	}
-	in, err := settings.useCase()
+	in, err := given.useCase()
 	if err != nil {
 		return err
 	}
 	in.Async = prefers(r.Header, respondAsync)
-	if form.archive != nil {
-		in.Archive = form.archive
-	}
-	if form.binary != nil {
-		in.Binary = form.binary
-	}
-	return use(settings, in)
+	body.giveFiles(&in)
+	body.fields = nil // a build may take minutes
+	return use(given, in)
 }
 
-// readFunction reads a JSON body. Few large ones are held in memory at once; those that have arrived, that is.
-func (a *api) readFunction(w http.ResponseWriter, r *http.Request, refused map[string]string) (functionInput, function.Input, error) {
-	if r.ContentLength < 0 || r.ContentLength > jsonLimit(a.cfg.Limits) {
-		spooled, err := transport.SpoolBody(w, r, binaryLimit(a.cfg.Limits))
-		if err != nil {
-			return functionInput{}, function.Input{}, err
-		}
-		defer func() { _ = spooled.Close() }() // it was only read
-		if err := a.large.Acquire(r.Context(), 1); err != nil {
-			return functionInput{}, function.Input{}, err
-		}
-		defer a.large.Release(1)
+func (a *api) readFunction(w http.ResponseWriter, r *http.Request) (functionRequest, error) {
+	media, err := mediaType(r, mediaJSON, mediaForm)
+	switch {
+	case err != nil:
+		return functionRequest{}, err
+	case media == mediaForm:
+		return readForm(w, r, a.cfg.Limits, a.cfg.Uploads)
 	}
-	settings, err := decodeJSON[functionInput](w, r, binaryLimit(a.cfg.Limits), refused)
+	var object lifted
+	err = transport.TakeBody(w, r, binaryLimit(a.cfg.Limits), func(body io.Reader) (err error) {
+		object, err = liftBinary(body, a.cfg.Limits, a.cfg.Uploads)
+		return err
+	})
+	body := functionRequest{binary: object.binary}
+	if err == nil {
+		body.fields, err = parseObject("the body", object)
+	}
 	if err != nil {
-		return settings, function.Input{}, err
+		body.close()
 	}
-	in, err := settings.useCase()
-	in.Async = prefers(r.Header, respondAsync)
-	return settings, in, err
+	return body, err
+}
+
+// functionRequest is what a request brings that creates or changes a function. Its files are there until it is closed.
+type functionRequest struct {
+	fields  map[string]json.RawMessage
+	archive *upload // nil = none came
+	binary  *upload // likewise
+}
+
+func (b *functionRequest) close() {
+	b.archive.close()
+	b.binary.close()
+}
+
+// giveFiles adds the files to an input.
+func (b *functionRequest) giveFiles(in *function.Input) {
+	if b.archive != nil {
+		in.Archive = b.archive.content()
+	}
+	if b.binary != nil {
+		in.Binary = b.binary.content()
+	}
 }
 
 func (a *api) getFunction(w http.ResponseWriter, r *http.Request, p nimbus.Principal) error {

@@ -71,7 +71,7 @@ type functionInput struct {
 	Runtime             *string           `json:"runtime,omitempty" doc:"python3.11, python3, nodejs22, go1.26, wasm, custom, or nothing: inferred from the code."`
 	Handler             *string           `json:"handler,omitempty" doc:"handler.handle is the function handle in handler.py; of go and wasm it is the file that runs."`
 	Code                *string           `json:"code,omitempty" doc:"The code as text; excludes an archive."`
-	Binary              []byte            `json:"binary,omitempty" doc:"One file that runs as it is, in base64: a program, a bootstrap, a .wasm; excludes other code."`
+	Binary              binaryText        `json:"binary,omitempty" doc:"One file that runs as it is, in base64: a program, a bootstrap, a .wasm; excludes other code."`
 	MemoryMB            *int64            `json:"memory_mb,omitempty"`
 	TimeoutSec          *int64            `json:"timeout_sec,omitempty"`
 	EnvVars             map[string]string `json:"env_vars,omitempty" doc:"All of them: what was there is replaced."`
@@ -98,7 +98,7 @@ type functionInput struct {
 // useCase returns the input of the use case, which checks the values.
 func (in *functionInput) useCase() (function.Input, error) {
 	out := function.Input{
-		Description: in.Description, Runtime: in.Runtime, Handler: in.Handler, Code: in.Code, Binary: in.Binary,
+		Description: in.Description, Runtime: in.Runtime, Handler: in.Handler, Code: in.Code,
 		MemoryMB: in.MemoryMB, TimeoutSec: in.TimeoutSec, EnvVars: in.EnvVars, Tags: in.Tags,
 		MaxConcurrency: in.MaxConcurrency, InstanceConcurrency: in.InstanceConcurrency, MinInstances: in.MinInstances,
 		CPUMilli: in.CPUMilli, TmpMB: in.TmpMB, Driver: in.Driver,

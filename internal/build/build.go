@@ -23,8 +23,8 @@ import (
 
 // Source is what a user hands in: a zip, a program, or the text of one file.
 type Source struct {
-	Archive io.Reader // a zip; nil = Binary
-	Binary  []byte    // one executable file; nil = Text
+	Archive io.Reader         // a zip; nil = Binary
+	Binary  *io.SectionReader // one executable file; nil = Text
 	Text    string
 	Name    string // the file that Binary or Text becomes: main, handler.py
 }

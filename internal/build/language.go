@@ -2,6 +2,9 @@ package build
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -109,10 +112,20 @@ func TextLanguage(text string) runtime.Language {
 	return runtime.Python
 }
 
+// BinaryStart returns as much of a program's beginning as BinaryFile needs.
+func BinaryStart(program io.ReaderAt) ([]byte, error) {
+	start := make([]byte, len(wasmMagic))
+	n, err := program.ReadAt(start, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("look at a program: %w", err)
+	}
+	return start[:n], nil
+}
+
 // BinaryFile returns the file that a program given without an archive becomes, by the language and the valid
-// handler it was given with; either may be empty.
-func BinaryFile(language runtime.Language, handler string, program []byte) string {
-	if language == "" && bytes.HasPrefix(program, []byte(wasmMagic)) {
+// handler it was given with, either may be empty, and by how it begins.
+func BinaryFile(language runtime.Language, handler string, start []byte) string {
+	if language == "" && bytes.HasPrefix(start, []byte(wasmMagic)) {
 		language = runtime.Wasm
 	}
 	switch {

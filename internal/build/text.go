@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bytes"
 	"io"
 	"path"
 	"strings"
@@ -22,13 +21,15 @@ func textTree(name, text string, bound int64) (*tree, error) {
 }
 
 // binaryTree is the tree of a program given without an archive: one executable file.
-func binaryTree(name string, program []byte, bound int64) (*tree, error) {
-	if int64(len(program)) > bound {
+func binaryTree(name string, program *io.SectionReader, bound int64) (*tree, error) {
+	if program.Size() > bound {
 		return nil, nimbus.Errorf(nimbus.CodeTooLarge, "binary: a program is bounded by %d bytes", bound)
 	}
 	return fileTree(&node{
-		name: name, mode: execMode, size: int64(len(program)),
-		open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(program)), nil },
+		name: name, mode: execMode, size: program.Size(),
+		open: func() (io.ReadCloser, error) {
+			return io.NopCloser(io.NewSectionReader(program, 0, program.Size())), nil
+		},
 	})
 }
 

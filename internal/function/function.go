@@ -22,9 +22,9 @@ type Input struct {
 	Description    *string
 	Runtime        *string // python3.11, python3, or "" = inferred from the code
 	Handler        *string
-	Code           *string   // the code as text; excludes Archive
-	Archive        io.Reader // a zip
-	Binary         []byte    // one file that runs as it is: an ELF, a bootstrap, a .wasm
+	Code           *string           // the code as text; excludes Archive
+	Archive        io.Reader         // a zip
+	Binary         *io.SectionReader // one file that runs as it is: an ELF, a bootstrap, a .wasm
 	MemoryMB       *int64
 	TimeoutSec     *int64
 	EnvVars        map[string]string // nil = unsaid, empty = none

@@ -76,7 +76,11 @@ func (s *Service) store(ctx context.Context, settings nimbus.Settings, in Input)
 	case in.Code != nil:
 		src.Text, src.Name = *in.Code, build.TextFile(s.language(settings.Runtime), settings.Handler, *in.Code)
 	case in.Binary != nil:
-		src.Name = build.BinaryFile(s.language(settings.Runtime), settings.Handler, in.Binary)
+		start, err := build.BinaryStart(in.Binary)
+		if err != nil {
+			return plan{}, err
+		}
+		src.Name = build.BinaryFile(s.language(settings.Runtime), settings.Handler, start)
 	}
 	var p plan
 	pkg, err := s.packages.Build(ctx, src, func(tree fs.FS) (err error) {

@@ -45,7 +45,7 @@ func (s *Service) merge(v *nimbus.Invalid, base nimbus.Settings, in Input) nimbu
 	if in.Binary != nil && (in.Code != nil || in.Archive != nil) {
 		v.Add("binary", "a binary and other code exclude each other")
 	}
-	if in.Binary != nil && len(in.Binary) == 0 {
+	if in.Binary != nil && in.Binary.Size() == 0 {
 		v.Add("binary", "must not be empty")
 	}
 	if in.Code != nil && strings.TrimSpace(*in.Code) == "" {

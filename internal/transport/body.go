@@ -75,6 +75,11 @@ func Linger(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Expect") != "" {
 		return // this one waits to be told to send
 	}
+	drop(w, r)
+}
+
+// drop is Linger for a body that has begun to arrive.
+func drop(w http.ResponseWriter, r *http.Request) {
 	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 		_, _ = io.CopyN(io.Discard, r.Body, lingerBytes) // whatever comes of it, the body is refused
 	}
