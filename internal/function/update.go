@@ -185,7 +185,8 @@ func (u *update) addBuild(ctx context.Context, f *nimbus.Function, p plan) (*nim
 
 // switched does what is due after a new version serves.
 func (s *Service) switched(ctx context.Context, id nimbus.ID) {
-	if err := s.functions.PruneVersions(ctx, id, int(s.keep.Load())); err != nil {
+	err := s.functions.PruneVersions(ctx, id, int(s.keep.Load()))
+	if err != nil && nimbus.CodeOf(err) != nimbus.CodeNotFound { // deleted meanwhile, and its versions with it
 		// The update is done; the next one prunes what stayed.
 		s.cfg.Log.WarnContext(ctx, "old versions were not pruned", "function", id.String(), "error", err)
 	}
