@@ -118,6 +118,10 @@ func TestBuild(t *testing.T) {
 	b.source(t, "types/go.mod", "module example.com/app\n")
 	b.source(t, "types/main.go", "package main\n\nimport _ \"example.com/app/sub\"\n\nfunc main() {}\n")
 	b.wantFailure(t, buildmsg.Request{Dir: "types", Cache: "cache"}, "sub/sub.go:3:15: cannot use true")
+	b.source(t, "lies/go.mod", "module app\n\ngo 1.21\n\nrequire example.com/lib v1.0.0\n")
+	b.source(t, "lies/main.go", "package main\n\nfunc main() {}\n")
+	b.source(t, "lies/vendor/modules.txt", "# example.com/other v1.0.0\n")
+	b.wantFailure(t, buildmsg.Request{Dir: "lies", Cache: "cache", Mod: "vendor"}, "inconsistent vendoring in .:")
 	b.wantPrinted(t, "main.go:4:1: syntax error")
 	// A seed on top of one that has it all adds nothing of it.
 	meta, archive = b.ask(t, buildmsg.Request{Seed: []string{"errors"}, Cache: "cache"})

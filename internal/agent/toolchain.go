@@ -90,7 +90,7 @@ func (t *toolchain) message(said string, p *process) string {
 	if dir == "" {
 		dir = t.builder.codeDir
 	}
-	text := strings.TrimSpace(strings.ReplaceAll(strings.Join(lines, "\n"), dir+"/", ""))
+	text := strings.TrimSpace(strings.NewReplacer(dir+"/", "", dir, ".").Replace(strings.Join(lines, "\n")))
 	if text == "" {
 		return "go build: " + p.end()
 	}

@@ -125,7 +125,7 @@ func TestCompileInInstances(t *testing.T) {
 	t.Run("a vendored module that lies", func(t *testing.T) {
 		files := append(usingLib("")[:2], member{name: "vendor/modules.txt", body: "# example.com/other v1.0.0\n"})
 		_, err := w.compile(t, runtime.Go, "main", files...)
-		if got := message(t, err); !strings.Contains(got, "inconsistent vendoring") {
+		if got := message(t, err); !strings.Contains(got, "inconsistent vendoring in .:") {
 			t.Errorf("it says %q", got)
 		}
 	})
