@@ -12,8 +12,30 @@ import (
 )
 
 // buildProgress is progress for a change that may have something compiled: on a terminal it says how far that
-// has come.
+// has come. Who leaves before the end is told when the build goes on.
 func (c *cli) buildProgress(ctx context.Context, api *client.Client, function, what string, do func(context.Context) error) error {
+	err := c.watchedProgress(ctx, api, function, what, do)
+	if err != nil && ctx.Err() != nil {
+		c.tellOfBuild(context.WithoutCancel(ctx), api, function)
+	}
+	return err
+}
+
+// tellOfBuild says how to see what becomes of the function's pending build, if it has one.
+func (c *cli) tellOfBuild(ctx context.Context, api *client.Client, function string) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	f, err := api.Function(ctx, function)
+	if err != nil || !strings.HasSuffix(f.StatusMessage, beingBuilt) {
+		return // nothing goes on that could be seen
+	}
+	fmt.Fprintf(c.err, "the build of %[1]s goes on: `nimbus function get %[1]s` tells what comes of it, `nimbus logs %[1]s -f` how it goes\n", f.Name)
+}
+
+// lookTimeout bounds what a user who wants to leave waits for.
+const lookTimeout = 2 * time.Second
+
+func (c *cli) watchedProgress(ctx context.Context, api *client.Client, function, what string, do func(context.Context) error) error {
 	if !isTerminal(c.err) {
 		return c.progress(ctx, what, do)
 	}

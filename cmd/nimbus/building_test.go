@@ -2,7 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"nimbus/client"
@@ -37,5 +45,46 @@ func TestWhatBecameOfADeployment(t *testing.T) {
 		if said.String() != c.said || errors.Is(err, errReported) != (c.want == changeFailed) {
 			t.Errorf("%s: it says %q, %v", name, &said, err)
 		}
+	}
+}
+
+// TestLeavingABuild: who interrupts a deployment learns that it goes on, if it does.
+func TestLeavingABuild(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "resize.go")
+	if err := os.WriteFile(file, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, accepted := range map[string]bool{"built": true, "not even asked for": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			var left atomic.Bool
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodPost:
+					_, _ = io.Copy(io.Discard, r.Body) // so that the server notices who leaves
+					left.Store(true)
+					leave()
+					<-r.Context().Done()
+				case accepted && left.Load():
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = io.WriteString(w, `{"name":"resize","status":"building","status_message":"version 1 is being built"}`)
+				default:
+					w.Header().Set("Content-Type", "application/problem+json")
+					w.WriteHeader(http.StatusNotFound)
+					_, _ = io.WriteString(w, `{"code":"not_found"}`)
+				}
+			}))
+			defer api.Close()
+			var said bytes.Buffer
+			c := &cli{out: io.Discard, err: &said, getenv: func(string) string { return "" }}
+			code := execute(ctx, c, []string{"deploy", file, "--server", api.URL})
+			told := strings.Contains(said.String(), "the build of resize goes on: `nimbus function get resize`")
+			if code != 1 || told != accepted || !strings.HasSuffix(said.String(), "nimbus: interrupted\n") {
+				t.Errorf("exit code %d, %q", code, &said)
+			}
+		})
 	}
 }
