@@ -13,11 +13,15 @@ type decoder struct {
 	to     io.Writer
 	bound  int64 // of what is decoded
 	size   int64
-	text   [16 << 10]byte // a multiple of 4
-	held   int
-	padded bool // the end was there
-	broken bool // it is no base64, and nothing more is written
+	text   [base64Piece]byte
+	plain  [base64Piece / 4 * 3]byte // of text
+	held   int                       // of text
+	padded bool                      // the end was there
+	broken bool                      // it is no base64, and nothing more is written
 }
+
+// base64Piece is how much is decoded together, a multiple of 4.
+const base64Piece = 16 << 10
 
 // add takes text on, without line ends.
 func (d *decoder) add(text ...byte) error {
@@ -38,8 +42,7 @@ func (d *decoder) flush() error {
 	if d.broken || d.held == 0 {
 		return nil
 	}
-	var program [len(d.text) / 4 * 3]byte
-	n, err := base64.StdEncoding.Decode(program[:], d.text[:d.held])
+	n, err := base64.StdEncoding.Decode(d.plain[:], d.text[:d.held])
 	if d.broken = err != nil || d.padded; d.broken {
 		return nil
 	}
@@ -47,6 +50,6 @@ func (d *decoder) flush() error {
 	if d.size += int64(n); d.size > d.bound {
 		return transport.TooLarge("a program", d.bound)
 	}
-	_, err = d.to.Write(program[:n])
+	_, err = d.to.Write(d.plain[:n])
 	return err
 }

@@ -211,11 +211,11 @@ func (s *lifter) unescape(d *decoder) error {
 
 func (s *lifter) unescapeCode(d *decoder) error {
 	digits, err := s.in.Peek(4)
-	if err != nil {
+	if err := ignoreEOF(err); err != nil {
 		return err
 	}
 	code, err := strconv.ParseUint(string(digits), 16, 16)
-	if err != nil || code > 0x7f {
+	if err != nil || len(digits) < 4 || code > 0x7f {
 		d.broken = true // and what are no digits may be the end of the text
 		return nil
 	}
