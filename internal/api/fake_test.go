@@ -55,11 +55,12 @@ type fakes struct {
 	principal nimbus.Principal
 	restored  []byte
 
-	err     error            // what every use case returns, when set
-	answer  *nimbus.Function // of creating and changing; nil = testFunction
-	uploads string           // the directory; "" = a new one
-	limits  nimbus.Limits    // zero = testLimits
-	created func()           // called while a function is created or changed
+	err     error                   // what every use case returns, when set
+	answer  *nimbus.Function        // of creating and changing; nil = testFunction
+	uploads string                  // the directory; "" = a new one
+	limits  nimbus.Limits           // zero = testLimits
+	hold    func(in function.Input) // in the place of noting what was given
+	created func()                  // called while a function is created or changed
 	call    func(ctx context.Context, req *invoke.Request) (*invoke.Result, error)
 	follow  func(ctx context.Context) iter.Seq2[obs.LogLine, error]
 	backup  func(w io.Writer) error
@@ -117,6 +118,10 @@ type functions struct{ *fakes }
 func (f functions) take(p nimbus.Principal, in function.Input) (*nimbus.Function, error) {
 	if f.created != nil {
 		f.created()
+	}
+	if f.hold != nil {
+		f.hold(in)
+		return testFunction(), nil
 	}
 	var archive, binary []byte
 	var err error
