@@ -38,8 +38,8 @@ type CompilerConfig struct {
 	Timeout     time.Duration // of one build, once its turn has come; 0 = 5 minutes
 	Memory      int64         // bytes, of the instance that compiles, its files included; 0 = 2 GiB
 	Concurrency int           // programs at once, and one module beside them; 0 = 1
-	GoProxy     string        // where Go's modules come from; "" = https://proxy.golang.org
-	GoSumDB     string        // what verifies modules whose sums go.sum lacks; "" = sum.golang.org, off = nothing
+	GoProxy     string        // where Go's modules come from; "" = the toolchain's own proxy
+	GoSumDB     string        // what verifies modules whose sums go.sum lacks; "" = the toolchain's own, off = nothing
 	FetchEnv    []string      // added to the environment of what fetches: HTTPS_PROXY, SSL_CERT_FILE
 	Log         *slog.Logger  // nil = none
 }
@@ -53,12 +53,6 @@ func (c CompilerConfig) withDefaults() CompilerConfig {
 	}
 	if c.Concurrency == 0 {
 		c.Concurrency = 1
-	}
-	if c.GoProxy == "" {
-		c.GoProxy = "https://proxy.golang.org"
-	}
-	if c.GoSumDB == "" {
-		c.GoSumDB = "sum.golang.org"
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -229,3 +229,17 @@ func TestStageSeesNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTheToolchainsOwnProxyIsNeverDirect(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string]string{
+		"https://one.example,direct\n":                  "https://one.example",
+		"https://one.example|https://two.example,off\n": "https://one.example,https://two.example,off",
+		"direct\n": "off",
+		"\n":       "off",
+	} {
+		if got := proxiesOf(list); got != want {
+			t.Errorf("%q: got %q, want %q", list, got, want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,36 +151,65 @@ func (j *job) fetch(ctx context.Context, f fetch, dir string) (err error) {
 // vendor runs go mod vendor. Sums that the module lacks are added to it first: those of what is downloaded, which
 // the go command has verified with the checksum database.
 func (j *job) vendor(ctx context.Context, s *stage, f fetch, module string) error {
+	proxy, err := j.proxy(ctx, s, module)
+	if err != nil {
+		return fmt.Errorf("fetch modules: %w", err)
+	}
 	run := command{argv: []string{j.plan.goTool.Path, "mod", "vendor"}, dir: module,
-		env: append(j.goEnv(s), j.cfg.FetchEnv...), progress: j.progress}
+		env: slices.Concat(j.goEnv(s), []string{"GOPROXY=" + proxy}, j.cfg.FetchEnv), progress: j.progress}
 	said, err := s.run(ctx, run)
 	if err == nil || !strings.Contains(said, "missing go.sum entry") {
-		return j.fetchError(err, said, f)
+		return j.fetchError(err, said, proxy, f)
 	}
 	var list bytes.Buffer
 	download := run
 	download.argv = []string{j.plan.goTool.Path, "mod", "download", "-json"}
 	download.stdout = &boundedWriter{w: &list, left: maxList}
 	if said, err = s.run(ctx, download); err != nil {
-		return j.fetchError(err, said+downloadErrors(list.Bytes()), f)
+		return j.fetchError(err, said+downloadErrors(list.Bytes()), proxy, f)
 	}
 	if err := s.addSums(path.Join(module, "go.sum"), list.Bytes()); err != nil {
 		return fmt.Errorf("complete go.sum: %w", blob.DiskError(err))
 	}
 	said, err = s.run(ctx, run)
-	return j.fetchError(err, said, f)
+	return j.fetchError(err, said, proxy, f)
+}
+
+// proxy is where modules come from: as configured, else the toolchain's own proxy. Its other source, direct, would
+// have strangers' go.mod files name the hosts that are asked.
+func (j *job) proxy(ctx context.Context, s *stage, dir string) (string, error) {
+	if j.cfg.GoProxy != "" {
+		return j.cfg.GoProxy, nil
+	}
+	var own bytes.Buffer
+	said, err := s.run(ctx, command{argv: []string{j.plan.goTool.Path, "env", "GOPROXY"}, dir: dir, env: j.goEnv(s),
+		progress: j.progress, stdout: &boundedWriter{w: &own, left: maxList}})
+	if err != nil {
+		return "", fmt.Errorf("ask the toolchain for its module proxy: %w: %s", err, lastLine(said))
+	}
+	return proxiesOf(own.String()), nil
+}
+
+// proxiesOf returns a GOPROXY list without direct; off when nothing is left.
+func proxiesOf(list string) string {
+	sources := slices.DeleteFunc(strings.FieldsFunc(strings.TrimSpace(list), func(r rune) bool { return r == ',' || r == '|' }),
+		func(source string) bool { return source == "direct" })
+	if len(sources) == 0 {
+		return "off"
+	}
+	return strings.Join(sources, ",")
 }
 
 // goEnv is the environment of a go command that may use the network, and nothing else of the machine's.
 func (j *job) goEnv(s *stage) []string {
 	return []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + s.path("home"), "TMPDIR=" + s.path("tmp"),
 		"GOPATH=" + s.path("go"), "GOMODCACHE=" + s.path("mod"), "GOCACHE=" + s.path("cache"), "GOFLAGS=-mod=mod -modcacherw",
-		"GOPROXY=" + j.cfg.GoProxy, "GOSUMDB=" + j.cfg.GoSumDB, "GOVCS=*:off", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off",
+		"GOSUMDB=" + j.cfg.GoSumDB, "GOVCS=*:off", "GOTOOLCHAIN=local", "GOENV=off", "GOWORK=off", "GOTELEMETRY=off",
 		"GO111MODULE=on", "GOMEMLIMIT=1GiB", "CGO_ENABLED=0", "GOOS=" + j.plan.goos, "GOARCH=" + j.plan.goarch}
 }
 
 // fetchError tells the module's faults from those of the network.
-func (j *job) fetchError(err error, said string, f fetch) error {
+func (j *job) fetchError(err error, said, proxy string, f fetch) error {
 	var code interface{ ExitCode() int }
 	switch {
 	case err == nil:
@@ -190,7 +220,7 @@ func (j *job) fetchError(err error, said string, f fetch) error {
 		return fmt.Errorf("fetch modules: %w", err)
 	case unreachable(said):
 		return nimbus.WrapError(nimbus.CodeUnavailable, err, "Go modules can't be fetched from %s (build.go_proxy): %s",
-			redacted(j.cfg.GoProxy), lastLine(said))
+			redacted(proxy), lastLine(said))
 	}
 	return &CompileError{Message: f.imports.locate(said)}
 }

@@ -27,11 +27,11 @@ func buildSettings() []setting {
 			"Memory of the instance that compiles, its files included."),
 		newSetting("build.concurrency", "1", count(1, 64, func(c *Config) *int { return &c.Build.Concurrency }),
 			"Programs compiled at once; others wait their turn. Beside them WebAssembly modules are, one at a time."),
-		newSetting("build.go_proxy", "https://proxy.golang.org", proxies(func(c *Config) *string { return &c.Build.GoProxy }),
+		newSetting("build.go_proxy", "", proxies(func(c *Config) *string { return &c.Build.GoProxy }),
 			"Where Go modules are fetched from, before their program is compiled without a network. "+
-				"HTTPS_PROXY and SSL_CERT_FILE of the server's environment are obeyed."),
-		newSetting("build.go_sumdb", "sum.golang.org", text("a name, or off", func(c *Config) *string { return &c.Build.GoSumDB }),
-			"The checksum database that verifies modules whose sums go.sum lacks; off where a private proxy has none."),
+				"Empty = the toolchain's own proxy, and never a version control system. HTTPS_PROXY and SSL_CERT_FILE of the server's environment are obeyed."),
+		newSetting("build.go_sumdb", "", text("a name, or off", func(c *Config) *string { return &c.Build.GoSumDB }),
+			"The checksum database that verifies modules whose sums go.sum lacks. Empty = the toolchain's own; off where a private proxy has none."),
 	}
 }
 
@@ -40,7 +40,7 @@ func proxies(field func(*Config) *string) kind {
 	const bound = "URLs with commas between them, or off"
 	return kind{bound, func(c *Config, raw any) error {
 		s, ok := raw.(string)
-		if !ok || s != "off" && checkProxies(s) != nil {
+		if !ok || s != "" && s != "off" && checkProxies(s) != nil {
 			return mustBe(bound, raw)
 		}
 		*field(c) = s
