@@ -13,7 +13,7 @@ for package in $($go list ./...); do
 		$go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" -fuzzminimizetime 10x "$package"
 	done
 done
-export NIMBUS_TEST_REQUIRE="${NIMBUS_TEST_REQUIRE-root,sandbox,python,node,go}"
+export NIMBUS_TEST_REQUIRE="${NIMBUS_TEST_REQUIRE-root,sandbox,python,node,go,curl}"
 echo '-- concurrency'
 $go test -race -p 1 -count "${COUNT:-20}" -timeout 2h \
 	./internal/obs ./internal/pool ./internal/invoke ./internal/function ./internal/wire ./internal/agent ./internal/wasm \

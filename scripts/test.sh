@@ -9,7 +9,7 @@ scripts/install.sh test
 
 # Who could test everything must: a skip is then a failure.
 if [ "$(id -u)" -eq 0 ] || [ "${CI:-}" = true ]; then
-	export NIMBUS_TEST_REQUIRE="${NIMBUS_TEST_REQUIRE-root,sandbox,python,node,go}"
+	export NIMBUS_TEST_REQUIRE="${NIMBUS_TEST_REQUIRE-root,sandbox,python,node,go,curl}"
 fi
 [ $# -gt 0 ] || set -- ./...
 

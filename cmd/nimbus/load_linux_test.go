@@ -60,6 +60,7 @@ func TestMixedLoad(t *testing.T) {
 // instance has more than it may; afterwards the server is as small as before.
 func mixedLoad(t *testing.T, how time.Duration, seed uint64) {
 	testenv.RequireNode(t)
+	testenv.RequireCurl(t)
 	testenv.RequireGo(t)
 	data := t.TempDir()
 	s := startServer(t, data, "--log-level", "warn", "--config", configFile(t, mixConfig()))

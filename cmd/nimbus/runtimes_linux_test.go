@@ -17,6 +17,7 @@ import (
 func TestRuntimes(t *testing.T) {
 	t.Parallel()
 	testenv.RequireNode(t)
+	testenv.RequireCurl(t)
 	data := t.TempDir()
 	config := offlineModules(t, filepath.Join("testdata", "odd", "lambda"))
 	s := startServer(t, data, "--config", config)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +18,7 @@ import (
 // onShell returns a blank whose code is testdata/bootstrap.sh.
 func onShell(t testing.TB) *instance {
 	t.Helper()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Fatal(err) // scripts/install.sh brings it
-	}
+	testenv.RequireCurl(t)
 	script, err := os.ReadFile("testdata/bootstrap.sh")
 	if err != nil {
 		t.Fatal(err)

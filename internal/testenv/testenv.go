@@ -1,5 +1,5 @@
 // Package testenv knows what this machine can test. A test asks for what it needs; where that is missing the
-// test is skipped and says why, or fails when NIMBUS_TEST_REQUIRE names the need: root, sandbox, python, node, go.
+// test is skipped and says why, or fails when NIMBUS_TEST_REQUIRE names the need: root, sandbox, python, node, go, curl.
 // The package is for tests only.
 package testenv
 
@@ -23,9 +23,10 @@ const (
 	needPython  need = "python"
 	needNode    need = "node"
 	needGo      need = "go"
+	needCurl    need = "curl"
 )
 
-func needs() []need { return []need{needRoot, needSandbox, needPython, needNode, needGo} }
+func needs() []need { return []need{needRoot, needSandbox, needPython, needNode, needGo, needCurl} }
 
 // RequireRoot skips the test unless it runs as root.
 func RequireRoot(t testing.TB) {
@@ -64,6 +65,16 @@ func RequireGo(t testing.TB) string {
 	path, missing := findGo()
 	require(t, needGo, missing)
 	return path
+}
+
+// RequireCurl skips the test unless there is a curl where instances see it.
+func RequireCurl(t testing.TB) {
+	t.Helper()
+	var missing error
+	if _, err := os.Stat("/usr/bin/curl"); err != nil {
+		missing = fmt.Errorf("this test needs curl in /usr/bin; try: apt-get install curl")
+	}
+	require(t, needCurl, missing)
 }
 
 func missingRoot() error {

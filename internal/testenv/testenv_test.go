@@ -36,7 +36,7 @@ func TestRequire(t *testing.T) {
 		{"missing", "", missing, "no python; install it", ""},
 		{"missing, another demanded", "root, sandbox", missing, "no python; install it", ""},
 		{"missing and demanded", "root,python", missing, "", "NIMBUS_TEST_REQUIRE=python, but: no python; install it"},
-		{"a misspelt demand", "pyhton", nil, "", `NIMBUS_TEST_REQUIRE: "pyhton" is none of [root sandbox python node go]`},
+		{"a misspelt demand", "pyhton", nil, "", `NIMBUS_TEST_REQUIRE: "pyhton" is none of [root sandbox python node go curl]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv(requireVar, c.demanded)

@@ -124,9 +124,7 @@ done
 
 func TestAScriptIsARuntime(t *testing.T) {
 	testenv.RequireSandbox(t)
-	if _, err := os.Stat("/usr/bin/curl"); err != nil {
-		t.Skip("this test needs curl in /usr/bin; try: apt-get install curl")
-	}
+	testenv.RequireCurl(t)
 	set := programs(t)
 	c := config(t, "script")
 	c.Agent = set.Agent
