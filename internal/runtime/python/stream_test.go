@@ -1,10 +1,7 @@
 package python_test
 
 import (
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"nimbus/internal/runtime/runtimetest"
@@ -106,93 +103,16 @@ func TestGeneratorAsArray(t *testing.T) {
 	i.Want(t, `["report",0]`, `["large"]`)
 }
 
-// TestBackpressure speaks the protocol by hand: a generator gets as far as its credit, and one item further.
-func TestBackpressure(t *testing.T) {
+func TestStreams(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"large", "large_asynchronous"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			i := function(t, streamSource)
-			frames := wire.NewReader(i.Socket)
-			next := func(want wire.Type, number uint64) {
-				t.Helper()
-				if f, err := frames.Next(); err != nil || f.Type != want || f.Invocation != number {
-					t.Fatalf("got type %d number %d, %v; want type %d number %d", f.Type, f.Invocation, err, want, number)
-				}
-			}
-			send := func(kind wire.Type, number uint64, payload string) {
-				t.Helper()
-				if _, err := i.Socket.Write(wire.AppendFrame(nil, kind, number, []byte(payload))); err != nil {
-					t.Fatal(err)
-				}
-			}
-			meta := `{"request_id":"r","deadline_ms":0,"stream":true}`
-			send(wire.Exec, 1, string(wire.AppendMeta(nil, []byte(meta), fmt.Appendf(nil, "[%q,1000]", name))))
-			for range 4 { // of 300 KB each: the fourth overdraws the credit of 1 MiB
-				next(wire.Chunk, 1)
-			}
-			send(wire.Ping, 9, "")
-			next(wire.Pong, 9) // and not a fifth Chunk
-			send(wire.Window, 1, `{"bytes":1000}`)
-			send(wire.Ping, 10, "")
-			next(wire.Pong, 10) // still overdrawn
-			send(wire.Window, 1, `{"bytes":200000}`)
-			next(wire.Chunk, 1)
-			send(wire.Window, 7, `{"bytes":10000000}`) // of another call
-			send(wire.Ping, 11, "")
-			next(wire.Pong, 11)
-			send(wire.Cancel, 1, "")
-			next(wire.Resp, 1)
-		})
-	}
-}
-
-// TestItemLargerThanTheWindow sees that such an item passes, though it overdraws the credit.
-func TestItemLargerThanTheWindow(t *testing.T) {
-	t.Parallel()
-	i := function(t, streamSource)
-	meta, items := i.Stream(t, `["huge",4]`)
-	if !meta.OK || len(items) != 4 || len(items[3][1]) != 3_000_000 {
-		t.Errorf("got %+v, %d items", meta, len(items))
-	}
-}
-
-func TestCancelledStream(t *testing.T) {
-	t.Parallel()
-	i := function(t, streamSource)
-	gone := errors.New("the reader went away")
-	for _, name := range []string{"large", "large_asynchronous"} {
-		meta := runtimetest.ExecMeta()
-		meta.Stream = true
-		seen := 0
-		_, _, err := i.Conn.Exec(runtimetest.Context(t), meta, fmt.Appendf(nil, `[%q,1000]`, name), func(string, []byte) error {
-			if seen++; seen == 5 {
-				return gone
-			}
-			return nil
-		})
-		if !errors.Is(err, gone) || errors.Is(err, wire.ErrStuck) || seen != 5 {
-			t.Errorf("%s: %v after %d items, want %v", name, err, seen, gone)
-		}
-	}
-	i.Want(t, `["report",0]`, `["large","large_asynchronous"]`)
-
-	meta := runtimetest.ExecMeta()
-	meta.Stream = true
-	resp, _, err := i.Conn.Exec(runtimetest.Context(t), meta, []byte(`["stubborn",0]`), func(string, []byte) error { return gone })
-	if !errors.Is(err, gone) || resp.OK || resp.Type != "RuntimeError" {
-		t.Errorf("a generator that ignores being closed: %+v, %v", resp, err)
-	}
-	i.Want(t, `["text",0]`, `["a","b"]`)
-}
-
-func TestStreamOverItsBound(t *testing.T) {
-	t.Parallel()
-	i := blank(t)
-	i.WriteFile(t, "handler.py", streamSource)
-	i.Init(t, wire.InitMsg{MaxResponse: 1000, MaxStream: 1_000_000})
-	meta, items := i.Stream(t, `["large",100]`)
-	if meta.OK || meta.Type != "Function.ResponseSizeTooLarge" || !strings.Contains(meta.Message, "over the bound of 1000000") || len(items) != 3 {
-		t.Errorf("got %+v, %d items", meta, len(items))
-	}
+	runtimetest.Streams{
+		Function: func(t testing.TB) *runtimetest.Instance { return function(t, streamSource) },
+		Bounded: func(t testing.TB, bounds wire.InitMsg) *runtimetest.Instance {
+			i := blank(t)
+			i.WriteFile(t, "handler.py", streamSource)
+			i.Init(t, bounds)
+			return i
+		},
+		Asynchronous: "large_asynchronous", Stubborn: "RuntimeError",
+	}.Run(t)
 }
